@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Everything that the library does to, or learns from, the world outside its
+ * arguments: the clock, randomness, files, the log.
+ *
+ * One structure of functions is handed in when a store is opened and borrowed
+ * for as long as it is open.  The command uses cb_environment_system(); tests,
+ * crash enumerators and simulators hand in their own.  SQLite's files go
+ * through the SQLite VFS named by `base_vfs`, below our encrypting one.
+ *
+ * A log event is a name such as "entry.append", never prose and never content.
+ */
+#ifndef CASEBOUND_ENVIRONMENT_H
+#define CASEBOUND_ENVIRONMENT_H
+
+#include <casebound/buffer.h>
+
+typedef struct cb_environment cb_environment;
+
+struct cb_environment {
+    void *context;
+
+    /* Milliseconds since 1970 UTC; may be wrong, may go backwards. */
+    int64_t (*now_ms)(void *context);
+
+    /* Fills with bytes fit for keys; cannot fail. */
+    void (*random)(void *context, void *bytes, size_t size);
+
+    /*
+     * Appends the whole of a regular file, opened without following a final
+     * link.  CB_NOT_FOUND without text where there is none, CB_LIMIT where it
+     * is larger than the buffer's maximum, CB_PERMISSION, CB_IO.
+     */
+    cb_status (*read_file)(void *context, const char *path, cb_buffer *content,
+                           cb_error *reterr_error);
+
+    /*
+     * Replaces a file as a whole, durably: written beside it with mode 0600,
+     * flushed, renamed over it, folder flushed.  After a failure or a crash
+     * the path holds the old content or the new, never a mixture.
+     * CB_NO_SPACE, CB_PERMISSION, CB_IO.
+     */
+    cb_status (*replace_file)(void *context, const char *path, cb_span content,
+                              cb_error *reterr_error);
+
+    /* Makes one folder with mode 0700 and flushes its parent.  CB_EXISTS. */
+    cb_status (*make_folder)(void *context, const char *path,
+                             cb_error *reterr_error);
+
+    /* Removes one file; CB_OK also where there was none. */
+    cb_status (*remove_file)(void *context, const char *path,
+                             cb_error *reterr_error);
+
+    /* Debug only; may be NULL. */
+    void (*log)(void *context, const char *event, cb_span detail);
+
+    /* SQLite VFS to stand on; NULL means "unix-excl". */
+    const char *base_vfs;
+};
+
+/* The real machine.  A constant; needs no release. */
+CB_PUBLIC const cb_environment *cb_environment_system(void);
+
+#endif
