@@ -29,8 +29,8 @@
 #include <casebound/secret.h>
 
 #define CB_ENTRY_NONCE_BYTES 24
-#define CB_SIGNATURE_BYTES 64
-#define CB_PUBLIC_KEY_BYTES 32
+#define CB_SIGNATURE_BYTES   64
+#define CB_PUBLIC_KEY_BYTES  32
 
 typedef enum cb_entry_kind {
     CB_ENTRY_CASE = 1,
@@ -56,9 +56,9 @@ typedef struct cb_entry_header {
     uint16_t flags;
     cb_realm_id realm;
     cb_stream_id stream;
-    uint64_t seq;     /* 1, 2, 3 ... without gap inside the stream */
-    cb_hash prev;     /* entry hash of seq - 1; zero for seq 1 */
-    cb_key_id key_id; /* zero when the body is in clear */
+    uint64_t seq;       /* 1, 2, 3 ... without gap inside the stream */
+    cb_hash prev;       /* entry hash of seq - 1; zero for seq 1 */
+    cb_key_id key_id;   /* zero when the body is in clear */
     cb_hash commitment; /* zero when the body is in clear */
     uint64_t time;      /* hybrid logical clock: 48 bits of ms, 16 of counter */
     uint64_t seen_size; /* newest checkpoint verified when writing */
@@ -110,10 +110,9 @@ CB_NODISCARD CB_PUBLIC cb_status cb_entry_seal(const cb_entry_header *header,
                                                cb_error *reterr_error);
 
 /* The same for a body in clear.  `flags` gets CB_ENTRY_FLAG_CLEAR. */
-CB_NODISCARD CB_PUBLIC cb_status
-cb_entry_write_clear(const cb_entry_header *header, cb_span plaintext,
-                     const cb_secret *signing_key, cb_buffer *bytes,
-                     cb_error *reterr_error);
+CB_NODISCARD CB_PUBLIC cb_status cb_entry_write_clear(
+    const cb_entry_header *header, cb_span plaintext,
+    const cb_secret *signing_key, cb_buffer *bytes, cb_error *reterr_error);
 
 /*
  * Reads the shape of an entry and computes its hashes; proves nothing about
@@ -126,9 +125,9 @@ CB_NODISCARD CB_PUBLIC cb_status cb_entry_decode(cb_span bytes,
                                                  cb_error *reterr_error);
 
 /* CB_DAMAGED where the signature is not this key's over this entry. */
-CB_NODISCARD CB_PUBLIC cb_status
-cb_entry_verify(const cb_entry *entry, const uint8_t *public_key,
-                cb_error *reterr_error);
+CB_NODISCARD CB_PUBLIC cb_status cb_entry_verify(const cb_entry *entry,
+                                                 const uint8_t *public_key,
+                                                 cb_error *reterr_error);
 
 /*
  * Opens a sealed body into `plaintext`: the JSON text without its padding,
@@ -145,10 +144,9 @@ CB_NODISCARD CB_PUBLIC cb_status cb_entry_open(const cb_entry *entry,
  * The entry's own key alone, so that one entry can be opened before a court
  * without opening its neighbours.
  */
-CB_NODISCARD CB_PUBLIC cb_status
-cb_entry_derive_key(const cb_entry_header *header,
-                    const cb_secret *compartment_key, cb_secret **ret_entry_key,
-                    cb_error *reterr_error);
+CB_NODISCARD CB_PUBLIC cb_status cb_entry_derive_key(
+    const cb_entry_header *header, const cb_secret *compartment_key,
+    cb_secret **ret_entry_key, cb_error *reterr_error);
 CB_NODISCARD CB_PUBLIC cb_status
 cb_entry_open_with_entry_key(const cb_entry *entry, const cb_secret *entry_key,
                              cb_buffer *plaintext, cb_error *reterr_error);
@@ -183,7 +181,7 @@ CB_PUBLIC void cb_hash_domain(const char *domain, cb_span message,
                               cb_hash *ret_hash);
 
 /* True for a key that the roster may hold: a point of full order. */
-CB_NODISCARD CB_PUBLIC bool
-cb_public_key_is_acceptable(const uint8_t *public_key);
+CB_NODISCARD CB_PUBLIC bool cb_public_key_is_acceptable(
+    const uint8_t *public_key);
 
 #endif
