@@ -164,6 +164,9 @@ static cb_status system_replace_file(void *context, const char *path,
                                      cb_span content, cb_error *reterr_error)
 {
     (void)context;
+    const char *name = NULL;
+    int file = -1;
+    int number = 0;
     cb_buffer temporary;
     cb_buffer_init(&temporary, PATH_BYTES_MAX);
     cb_buffer_append_format(&temporary, "%s.new", path);
@@ -171,15 +174,15 @@ static cb_status system_replace_file(void *context, const char *path,
     if (status != CB_OK) {
         goto out;
     }
-    const char *name = cb_buffer_text(&temporary);
+    name = cb_buffer_text(&temporary);
     (void)unlink(name);
-    int file =
+    file =
         open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (file < 0) {
         status = path_error(reterr_error, "write", path, errno);
         goto out;
     }
-    int number = write_all(file, content) == CB_OK ? 0 : errno;
+    number = write_all(file, content) == CB_OK ? 0 : errno;
     if (close(file) != 0 && number == 0) {
         number = errno;
     }
