@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The merge: what a case is, given the set of its entries.
+ *
+ * cb_fold is a pure function of that set.  The same entries give the same
+ * state, byte for byte, in whatever order and however often they are handed
+ * in.  It holds to these:
+ *
+ *  1. Order is causality.  An entry comes after those that its author knew
+ *     (`deps`) and after theirs.  No clock decides anything; where a choice
+ *     must be made between entries that did not know of each other, the entry
+ *     hash makes it.
+ *  2. Nothing is forced.  An entry whose dependencies are missing waits, and so
+ *     does all that builds on it.  A dependency in a compartment of which there
+ *     is no entry at all is one that the reader may not see, and is passed
+ * over.
+ *  3. Nothing is lost.  What the model does not know (types, fields, operations
+ *     of a newer version), and what an entry may not do (write into another
+ *     compartment, change a record that is not there), changes no value and
+ *     stays listed as a finding.
+ *  4. Values that were written without knowledge of each other are merged by
+ *     the field's merge class.  The most protective stays in force until
+ *     somebody who has seen it says otherwise; where a person has to decide, a
+ *     conflict says so.
+ *  5. A rule is asked twice: when a record is written, and again here on the
+ *     merged whole.  Both answers are kept.
+ *  6. Nothing that happened is made undone.
+ *
+ * Issues (conflicts, alerts, tasks, findings) are derived, never stored: the
+ * same rows with the same ids on every machine that holds the same entries.
+ *
+ * Everything that a cb_case_state hands out is borrowed until it is destroyed.
+ */
+#ifndef CASEBOUND_FOLD_H
+#define CASEBOUND_FOLD_H
+
+#include <casebound/identifier.h>
+#include <casebound/limits.h>
+#include <casebound/model.h>
+
+#include <jansson.h>
+
+typedef struct cb_case_state cb_case_state;
+
+/* One entry as the fold sees it. */
+typedef struct cb_fact {
+    cb_hash entry;
+    cb_stream_id stream;
+    uint64_t seq;
+    uint64_t time; /* claimed hybrid logical time; shown, decides nothing */
+    uint32_t roster;
+    int64_t received_ms; /* display only, never part of the state */
+    bool admitted;       /* false: quarantined, held but not folded */
+    const json_t *body;  /* borrowed, parsed canonical plaintext */
+} cb_fact;
+
+#define CB_ISSUE_ID_BYTES      16
+#define CB_ISSUE_ID_TEXT_BYTES 33
+
+/* What an issue asks of people. */
+typedef enum cb_issue_form {
+    CB_ISSUE_CONFLICT, /* somebody has to decide between values */
+    CB_ISSUE_ALERT,    /* somebody has to know */
+    CB_ISSUE_TASK,     /* somebody has to do something */
+    CB_ISSUE_FINDING   /* an entry was not applied as it stands */
+} cb_issue_form;
+
+/* One of several values in a conflict, with the entries that say so. */
+typedef struct cb_issue_choice {
+    const json_t *value;
+    const cb_hash *heads;
+    size_t head_count;
+} cb_issue_choice;
+
+typedef struct cb_issue {
+    uint8_t id[CB_ISSUE_ID_BYTES]; /* of kind, record, field and heads */
+    cb_issue_form form;
+    const char *kind; /* stable code, such as "consent.plan_suspended" */
+    const char *row;  /* row of the merge table, such as "M1", or "" */
+    const char
+        *sentence; /* plain words; persons as {person:hex}, see rules.h */
+    const char *waits_for; /* role that acts, such as "lead", or "" */
+    const char *act; /* the one command to act on it; {case} {issue} {record}
+                        stand for short ids */
+    cb_record_id record;  /* zero where it concerns the whole case */
+    cb_record_id about;   /* the party concerned, or zero */
+    const char *field;    /* or "" */
+    const cb_hash *heads; /* the entries behind it, sorted */
+    size_t head_count;
+    const cb_issue_choice *choices; /* of a conflict, else none */
+    size_t choice_count;
+    uint32_t due_working_days; /* 0: none stated */
+    bool open; /* false: decided, and by whom is in the document */
+} cb_issue;
+
+/* Why an entry does not, or not yet, count. */
+typedef enum cb_fact_standing {
+    CB_FACT_COUNTS,
+    CB_FACT_WAITS,       /* for entries that are not here yet */
+    CB_FACT_QUARANTINED, /* not admitted */
+    CB_FACT_REPEATED     /* the same entry was handed in more than once */
+} cb_fact_standing;
+
+/*
+ * Folds `count` facts of one case.  The bodies are kept by reference: the state
+ * holds its own references on them, so the facts may go at once.
+ *
+ * CB_INPUT where the facts speak of different cases; CB_LIMIT beyond
+ * CB_CASE_ENTRIES_MAX; CB_NO_MEMORY.  Nothing inside a body makes it fail.
+ */
+CB_NODISCARD CB_PUBLIC cb_status cb_fold(const cb_model *model,
+                                         const cb_fact *facts, size_t count,
+                                         cb_case_state **ret_state,
+                                         cb_error *reterr_error);
+CB_PUBLIC void cb_case_state_destroy(cb_case_state *state);
+
+/*
+ * The state as one JSON document (casebound.case_state.v1), canonical when
+ * written with sorted keys: records with their values and heads, registers,
+ * verdicts, issues, waiting entries.  No names are resolved in it.
+ */
+CB_PUBLIC const json_t *cb_case_state_document(const cb_case_state *state);
+
+/*
+ * H("casebound/1 case state" 0x00 | canonical document).  Two people with the
+ * same access compare the short form over the telephone: its first eight
+ * lower-case hexadecimal digits in two groups, such as "9f3c-07aa".
+ */
+#define CB_FINGERPRINT_SHORT_BYTES 10
+CB_PUBLIC cb_hash cb_case_state_fingerprint(const cb_case_state *state);
+CB_PUBLIC void cb_fingerprint_short(const cb_hash *fingerprint,
+                                    char text[CB_FINGERPRINT_SHORT_BYTES]);
+
+CB_PUBLIC cb_case_id cb_case_state_case(const cb_case_state *state);
+
+/* The case's reference, such as "RL-2017-00412-7", or "" while unknown. */
+CB_PUBLIC const char *cb_case_state_reference(const cb_case_state *state);
+
+/* Code of the stage, or "". */
+CB_PUBLIC const char *cb_case_state_stage(const cb_case_state *state);
+
+/*
+ * The state in words, such as "OPEN" or "SUSPENDED - CONSENT WITHDRAWN
+ * (direct meeting)", and since when: the moment at which the cause happened, as
+ * its author claims it; false where there is none.
+ */
+CB_PUBLIC const char *cb_case_state_word(const cb_case_state *state);
+CB_PUBLIC bool cb_case_state_since_ms(const cb_case_state *state,
+                                      int64_t *ret_since_ms);
+
+/* Facts by the index that they had in the call of cb_fold. */
+CB_PUBLIC size_t cb_case_state_fact_count(const cb_case_state *state);
+CB_PUBLIC cb_fact_standing cb_case_state_standing(const cb_case_state *state,
+                                                  size_t fact);
+
+/*
+ * Whether the author of fact `a` knew of fact `b` when writing, that is, `b` is
+ * among its causes.  False for facts that do not count, and for itself.
+ */
+CB_PUBLIC bool cb_case_state_knew(const cb_case_state *state, size_t a,
+                                  size_t b);
+
+/* Sorted by form, then id; findings last. */
+CB_PUBLIC size_t cb_case_state_issue_count(const cb_case_state *state);
+CB_PUBLIC const cb_issue *cb_case_state_issue(const cb_case_state *state,
+                                              size_t issue);
+
+/*
+ * The issue whose id starts with these hexadecimal digits (at least four).
+ * CB_NOT_FOUND, CB_AMBIGUOUS, CB_INPUT.
+ */
+CB_NODISCARD CB_PUBLIC cb_status
+cb_case_state_find_issue(const cb_case_state *state, const char *prefix,
+                         const cb_issue **ret_issue, cb_error *reterr_error);
+
+/*
+ * New reference to the operation {"op":"resolve",...} that decides `issue` for
+ * the choice at that index, to be put into an entry of the compartment of the
+ * record's field.  CB_INPUT where it is no conflict or has no such choice.
+ */
+CB_NODISCARD CB_PUBLIC cb_status cb_case_state_resolution(
+    const cb_case_state *state, const cb_issue *issue, size_t choice,
+    json_t **ret_op, cb_error *reterr_error);
+
+/* A record of the state document, borrowed; NULL where there is none. */
+CB_PUBLIC const json_t *cb_case_state_record(const cb_case_state *state,
+                                             const cb_record_id *record);
+
+#endif
