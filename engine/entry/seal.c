@@ -221,7 +221,8 @@ static cb_status unpad(cb_buffer *plaintext, size_t padded, cb_error *error)
     while (size > 0 && start[size - 1] == 0) {
         size--;
     }
-    if (size == 0 || cb_padme_size(size) != padded) {
+    if (size == 0 || size > CB_PLAINTEXT_BYTES_MAX ||
+        cb_padme_size(size) != padded) {
         return seal_damaged(error, "is not padded as the format demands");
     }
     plaintext->size -= padded - size;
