@@ -115,14 +115,17 @@ CB_NODISCARD CB_PUBLIC cb_status cb_fold(const cb_model *model,
 CB_PUBLIC void cb_case_state_destroy(cb_case_state *state);
 
 /*
- * The state as one JSON document (casebound.case_state.v1), canonical when
- * written with sorted keys: records with their values and heads, registers,
- * verdicts, issues, waiting entries.  No names are resolved in it.
+ * The state as one JSON document (casebound.case_state.v1) in canonical form:
+ * records with their values and heads, registers, verdicts, issues, waiting
+ * entries.  No names are resolved in it.  The text is borrowed; the document is
+ * a new reference, parsed from it.  CB_NO_MEMORY.
  */
-CB_PUBLIC const json_t *cb_case_state_document(const cb_case_state *state);
+CB_PUBLIC cb_span cb_case_state_text(const cb_case_state *state);
+CB_NODISCARD CB_PUBLIC cb_status cb_case_state_document(
+    const cb_case_state *state, json_t **ret_document, cb_error *reterr_error);
 
 /*
- * H("casebound/1 case state" 0x00 | canonical document).  Two people with the
+ * H("casebound/1 case state" 0x00 | canonical text).  Two people with the
  * same access compare the short form over the telephone: its first eight
  * lower-case hexadecimal digits in two groups, such as "9f3c-07aa".
  */
@@ -182,8 +185,11 @@ CB_NODISCARD CB_PUBLIC cb_status cb_case_state_resolution(
     const cb_case_state *state, const cb_issue *issue, size_t choice,
     json_t **ret_op, cb_error *reterr_error);
 
-/* A record of the state document, borrowed; NULL where there is none. */
-CB_PUBLIC const json_t *cb_case_state_record(const cb_case_state *state,
-                                             const cb_record_id *record);
+/* The types and ids of the records, sorted by id. */
+CB_PUBLIC size_t cb_case_state_record_count(const cb_case_state *state);
+CB_PUBLIC cb_record_id cb_case_state_record_id(const cb_case_state *state,
+                                               size_t record);
+CB_PUBLIC const char *cb_case_state_record_type(const cb_case_state *state,
+                                                size_t record);
 
 #endif
