@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Joining a service across a counter, with no network: two small text files.
+ *
+ * The device makes a request (its public keys, signed by itself).  The hub
+ * answers with an admission (who the person is, the certificate for the
+ * device's keys, the realm's and the hub's keys, the log's address, the newest
+ * checkpoint, and the realm's name key sealed to the device), signed by the
+ * hub.  The device checks that the admission answers its own request and pins
+ * what it says.
+ *
+ * Both files are lines of "name: value" between a first line that names kind
+ * and version and a last line with the signature over all lines before it.
+ * schema/FORMAT.md, section "Enrolment", has them byte by byte.
+ */
+#ifndef CASEBOUND_ENROLMENT_H
+#define CASEBOUND_ENROLMENT_H
+
+#include <casebound/store.h>
+
+/* Read aloud to compare: "4f1c-77a0-..." of the hash of the request's keys. */
+#define CB_FINGERPRINT_TEXT_BYTES 40
+
+/* The request of this store's device.  CB_EXISTS where it has joined. */
+CB_NODISCARD CB_PUBLIC cb_status cb_enrolment_request(
+    cb_store *store, cb_buffer *text,
+    char ret_fingerprint[CB_FINGERPRINT_TEXT_BYTES], cb_error *reterr_error);
+
+/* What the hub decides about a request. */
+typedef struct cb_admission {
+    const char *name;         /* the person's */
+    const char *const *roles; /* such as "facilitator"; at least one */
+    size_t role_count;
+    const cb_person_id *person; /* another device of the same person, or NULL */
+} cb_admission;
+
+/*
+ * At the hub: puts person and device into the roster and appends the admission
+ * to `text`.  The same request twice gives the same person and device.
+ * CB_INPUT, CB_DAMAGED (signature), CB_NEWER, CB_PERMISSION (not a hub).
+ */
+CB_NODISCARD CB_PUBLIC cb_status cb_enrolment_admit(
+    cb_store *store, cb_span request, const cb_admission *admission,
+    cb_buffer *text, char ret_fingerprint[CB_FINGERPRINT_TEXT_BYTES],
+    cb_error *reterr_error);
+
+/*
+ * On the device: pins what the admission says and begins the first incarnation.
+ * CB_REFUSED where it answers another request, CB_EXISTS where the store has
+ * joined already, CB_DAMAGED, CB_NEWER, CB_INPUT.
+ */
+CB_NODISCARD CB_PUBLIC cb_status cb_enrolment_join(cb_store *store,
+                                                   cb_span admission,
+                                                   cb_error *reterr_error);
+
+/*
+ * Makes this store the hub of a new service.  The root key signs the hub's and
+ * is then handed to the caller, who writes it away sealed: it is not kept.
+ */
+CB_NODISCARD CB_PUBLIC cb_status cb_enrolment_found(
+    cb_store *store, const char *realm_name, const char *person_name,
+    const char *log_address, cb_secret **ret_root_key, cb_error *reterr_error);
+
+/* ------------------------------------------------------------ permissions */
+
+/*
+ * At the hub: lets a person read classes of a case (such as "VOSRCA"), from
+ * the beginning on.  Signed into the roster.  CB_PERMISSION, CB_INPUT.
+ */
+CB_NODISCARD CB_PUBLIC cb_status cb_roster_permit(cb_store *store,
+                                                  const cb_person_id *person,
+                                                  const cb_case_id *case_id,
+                                                  const char *classes,
+                                                  cb_error *reterr_error);
+
+#endif

@@ -1,0 +1,458 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store/database.h"
+
+#include <casebound/embedded.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define STATEMENT_MARK "-- name: "
+
+/*
+ * The policy of the connection.  cache_spill=OFF keeps a page from being sealed
+ * twice in one transaction and avoids a defect of SQLite 3.40.1 by which a
+ * committed transaction can be lost after a crash; the large cache makes the
+ * cipher's cost on reads vanish.
+ */
+static const char policy[] = "PRAGMA journal_mode=WAL;"
+                             "PRAGMA synchronous=FULL;"
+                             "PRAGMA cache_spill=OFF;"
+                             "PRAGMA cache_size=-65536;"
+                             "PRAGMA temp_store=MEMORY;"
+                             "PRAGMA mmap_size=0;"
+                             "PRAGMA foreign_keys=ON;"
+                             "PRAGMA trusted_schema=OFF;"
+                             "PRAGMA cell_size_check=ON;"
+                             "PRAGMA secure_delete=OFF;";
+
+static cb_status index_statements(cb_database *database, cb_error *error)
+{
+    const cb_embedded_file *file = cb_embedded_find("sql/queries.sql");
+    CB_ASSERT(file != NULL);
+    const char *place = strstr((const char *)file->bytes, STATEMENT_MARK);
+    while (place != NULL) {
+        if (database->statement_count == CB_DATABASE_STATEMENTS_MAX) {
+            return cb_error_set(error, CB_FAILED, "too many statements");
+        }
+        const char *name = place + strlen(STATEMENT_MARK);
+        size_t name_size = strcspn(name, "\n");
+        const char *sql = name + name_size;
+        const char *next = strstr(sql, STATEMENT_MARK);
+        database->statements[database->statement_count++] = (cb_statement){
+            .name = name,
+            .name_size = name_size,
+            .sql = sql,
+            .sql_size = next == NULL ? strlen(sql) : (size_t)(next - sql),
+        };
+        place = next;
+    }
+    return CB_OK;
+}
+
+static const char *damage_kind(const cb_database *database, uint64_t *ret_page)
+{
+    struct cb_vfs_damage damage;
+    if (database->vfs == NULL || !cb_vfs_damage(database->vfs, &damage)) {
+        return NULL;
+    }
+    *ret_page = damage.number;
+    return cb_vfs_file_kind_name(damage.kind);
+}
+
+static cb_status report_damage(cb_database *database, cb_error *error)
+{
+    uint64_t page = 0;
+    const char *kind = damage_kind(database, &page);
+    cb_status status =
+        kind == NULL
+            ? cb_error_set(error, CB_DAMAGED, "the store '%s' is damaged",
+                           database->path)
+            : cb_error_set(error, CB_DAMAGED,
+                           "%s page %llu of the store '%s' does not verify",
+                           kind, (unsigned long long)page, database->path);
+    cb_error_meaning(error, "what is on that page cannot be trusted; nothing "
+                            "was changed, and what was synced is safe at the "
+                            "hub");
+    cb_error_next(error, "casebound doctor");
+    return status;
+}
+
+cb_status cb_database_failed(cb_database *database, int code,
+                             cb_error *reterr_error)
+{
+    int extended = database->connection == NULL
+                       ? code
+                       : sqlite3_extended_errcode(database->connection);
+    uint64_t page = 0;
+    cb_status status = CB_FAILED;
+    switch (code & 0xff) {
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+        status = cb_error_set(reterr_error, CB_IN_USE,
+                              "the store '%s' is in use by another process",
+                              database->path);
+        cb_error_meaning(reterr_error, "nothing was changed");
+        return status;
+    case SQLITE_FULL:
+        status =
+            cb_error_set(reterr_error, CB_NO_SPACE,
+                         "the disk of the store '%s' is full", database->path);
+        cb_error_meaning(reterr_error,
+                         "this was not recorded; everything recorded before "
+                         "is safe");
+        return status;
+    case SQLITE_READONLY:
+    case SQLITE_PERM:
+    case SQLITE_CANTOPEN:
+    case SQLITE_AUTH:
+        status = cb_error_set(reterr_error, CB_PERMISSION,
+                              "the store '%s' cannot be written: %s",
+                              database->path, sqlite3_errstr(code));
+        cb_error_meaning(reterr_error, "nothing was changed");
+        cb_error_next(reterr_error, "check who owns the folder and whether "
+                                    "the disk is read-only");
+        return status;
+    case SQLITE_NOMEM:
+        return cb_error_set(reterr_error, CB_NO_MEMORY, "out of memory");
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB: return report_damage(database, reterr_error);
+    case SQLITE_IOERR:
+        if (extended == SQLITE_IOERR_NOMEM) {
+            return cb_error_set(reterr_error, CB_NO_MEMORY, "out of memory");
+        }
+        if (damage_kind(database, &page) != NULL) {
+            return report_damage(database, reterr_error);
+        }
+        status = cb_error_set(reterr_error, CB_IO,
+                              "the store '%s' could not be read or written: "
+                              "%s",
+                              database->path, sqlite3_errstr(extended));
+        cb_error_meaning(reterr_error, "this was not recorded; everything "
+                                       "recorded before is safe");
+        return status;
+    default:
+        return cb_error_set(reterr_error, CB_FAILED,
+                            "the store '%s' failed: %s", database->path,
+                            database->connection == NULL
+                                ? sqlite3_errstr(code)
+                                : sqlite3_errmsg(database->connection));
+    }
+}
+
+static cb_status execute(cb_database *database, const char *sql,
+                         cb_error *error)
+{
+    int code = sqlite3_exec(database->connection, sql, NULL, NULL, NULL);
+    return code == SQLITE_OK ? CB_OK
+                             : cb_database_failed(database, code, error);
+}
+
+static cb_status open_connection(cb_database *database, cb_error *error)
+{
+    int code = sqlite3_open_v2(database->path, &database->connection,
+                               SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE |
+                                   SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE,
+                               cb_vfs_name(database->vfs));
+    if (code != SQLITE_OK) {
+        return cb_database_failed(database, code, error);
+    }
+    cb_status status = cb_vfs_prepare(database->connection, "main", error);
+    if (status != CB_OK) {
+        return status;
+    }
+    (void)sqlite3_db_config(database->connection, SQLITE_DBCONFIG_DEFENSIVE, 1,
+                            NULL);
+    (void)sqlite3_busy_timeout(database->connection, 2000);
+    return execute(database, policy, error);
+}
+
+cb_status cb_database_open(const cb_environment *environment, const char *path,
+                           const cb_secret *master_key,
+                           cb_database **ret_database, cb_error *reterr_error)
+{
+    cb_database *database = calloc(1, sizeof *database);
+    if (database == NULL) {
+        return cb_error_set(reterr_error, CB_NO_MEMORY, "out of memory");
+    }
+    cb_status status = CB_OK;
+    database->path = strdup(path);
+    if (database->path == NULL) {
+        status = cb_error_set(reterr_error, CB_NO_MEMORY, "out of memory");
+        goto out;
+    }
+    status = index_statements(database, reterr_error);
+    if (status != CB_OK) {
+        goto out;
+    }
+    status = cb_vfs_create(environment, master_key, CB_VFS_CIPHER_FASTEST,
+                           &database->vfs, reterr_error);
+    if (status != CB_OK) {
+        goto out;
+    }
+    status = open_connection(database, reterr_error);
+    if (status == CB_OK) {
+        status = cb_database_migrate(database, reterr_error);
+    }
+    if (status == CB_OK) {
+        *ret_database = database;
+        database = NULL;
+    }
+out:
+    cb_database_close(database);
+    return status;
+}
+
+void cb_database_close(cb_database *database)
+{
+    if (database == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < database->statement_count; i++) {
+        (void)sqlite3_finalize(database->statements[i].prepared);
+    }
+    (void)sqlite3_close(database->connection);
+    cb_vfs_destroy(database->vfs);
+    free(database->path);
+    free(database);
+}
+
+/* The number in "sql/migrations/0007-words.sql", or 0 for another file. */
+static int migration_number(const char *name)
+{
+    const char prefix[] = "sql/migrations/";
+    if (strncmp(name, prefix, sizeof prefix - 1) != 0) {
+        return 0;
+    }
+    return (int)strtol(name + sizeof prefix - 1, NULL, 10);
+}
+
+static cb_status schema_version(cb_database *database, int *ret_version,
+                                cb_error *error)
+{
+    sqlite3_stmt *statement = NULL;
+    int code = sqlite3_prepare_v2(database->connection, "PRAGMA user_version",
+                                  -1, &statement, NULL);
+    if (code == SQLITE_OK) {
+        code = sqlite3_step(statement);
+    }
+    if (code == SQLITE_ROW) {
+        *ret_version = sqlite3_column_int(statement, 0);
+    }
+    (void)sqlite3_finalize(statement);
+    return code == SQLITE_ROW ? CB_OK
+                              : cb_database_failed(database, code, error);
+}
+
+static cb_status migrate_to(cb_database *database, int number, const char *sql,
+                            cb_error *error)
+{
+    char mark[48];
+    (void)snprintf(mark, sizeof mark, "PRAGMA user_version=%d", number);
+    cb_status status = cb_database_begin(database, error);
+    if (status == CB_OK) {
+        status = execute(database, sql, error);
+    }
+    if (status == CB_OK) {
+        status = execute(database, mark, error);
+    }
+    if (status == CB_OK) {
+        status = cb_database_commit(database, error);
+    }
+    if (status != CB_OK) {
+        cb_database_abort(database);
+    }
+    return status;
+}
+
+cb_status cb_database_migrate(cb_database *database, cb_error *reterr_error)
+{
+    int version = 0;
+    int newest = 0;
+    cb_status status = schema_version(database, &version, reterr_error);
+    for (size_t i = 0; i < cb_embedded_file_count && status == CB_OK; i++) {
+        int number = migration_number(cb_embedded_files[i].name);
+        if (number > newest) {
+            newest = number;
+        }
+        if (number > version) {
+            status = migrate_to(database, number,
+                                (const char *)cb_embedded_files[i].bytes,
+                                reterr_error);
+            version = status == CB_OK ? number : version;
+        }
+    }
+    if (status == CB_OK && version > newest) {
+        status = cb_error_set(reterr_error, CB_NEWER,
+                              "the store '%s' was made by a newer version "
+                              "(schema %d, this version knows %d)",
+                              database->path, version, newest);
+        cb_error_meaning(reterr_error, "nothing was changed");
+    }
+    return status;
+}
+
+cb_status cb_database_begin(cb_database *database, cb_error *reterr_error)
+{
+    return execute(database, "BEGIN IMMEDIATE", reterr_error);
+}
+
+cb_status cb_database_commit(cb_database *database, cb_error *reterr_error)
+{
+    return execute(database, "COMMIT", reterr_error);
+}
+
+void cb_database_abort(cb_database *database)
+{
+    if (cb_database_in_transaction(database)) {
+        (void)sqlite3_exec(database->connection, "ROLLBACK", NULL, NULL, NULL);
+    }
+}
+
+bool cb_database_in_transaction(const cb_database *database)
+{
+    return sqlite3_get_autocommit(database->connection) == 0;
+}
+
+static cb_statement *find_statement(cb_database *database, const char *name)
+{
+    size_t size = strlen(name);
+    for (size_t i = 0; i < database->statement_count; i++) {
+        cb_statement *statement = &database->statements[i];
+        if (statement->name_size == size &&
+            memcmp(statement->name, name, size) == 0) {
+            return statement;
+        }
+    }
+    return NULL;
+}
+
+cb_query cb_query_begin(cb_database *database, const char *name)
+{
+    cb_query query = { .database = database, .name = name };
+    cb_statement *statement = find_statement(database, name);
+    if (statement == NULL) {
+        cb_assertion_failed("queries.sql", 0, name);
+    }
+    if (statement->prepared == NULL) {
+        query.failure = sqlite3_prepare_v3(
+            database->connection, statement->sql, (int)statement->sql_size,
+            SQLITE_PREPARE_PERSISTENT, &statement->prepared, NULL);
+    }
+    query.statement = statement->prepared;
+    return query;
+}
+
+static int parameter(cb_query *query, const char *name)
+{
+    if (query->failure != SQLITE_OK) {
+        return 0;
+    }
+    int index = sqlite3_bind_parameter_index(query->statement, name);
+    if (index == 0) {
+        cb_assertion_failed(query->name, 0, name);
+    }
+    return index;
+}
+
+void cb_query_bind_blob(cb_query *query, const char *name, const void *bytes,
+                        size_t size)
+{
+    int index = parameter(query, name);
+    if (index > 0) {
+        query->failure = sqlite3_bind_blob64(
+            query->statement, index, size == 0 ? (const void *)"" : bytes, size,
+            SQLITE_TRANSIENT);
+    }
+}
+
+void cb_query_bind_text(cb_query *query, const char *name, const char *text)
+{
+    int index = parameter(query, name);
+    if (index > 0) {
+        query->failure = sqlite3_bind_text(query->statement, index, text, -1,
+                                           SQLITE_TRANSIENT);
+    }
+}
+
+void cb_query_bind_integer(cb_query *query, const char *name, int64_t value)
+{
+    int index = parameter(query, name);
+    if (index > 0) {
+        query->failure = sqlite3_bind_int64(query->statement, index, value);
+    }
+}
+
+void cb_query_bind_null(cb_query *query, const char *name)
+{
+    int index = parameter(query, name);
+    if (index > 0) {
+        query->failure = sqlite3_bind_null(query->statement, index);
+    }
+}
+
+cb_status cb_query_step(cb_query *query, cb_error *reterr_error)
+{
+    if (query->failure == SQLITE_OK) {
+        query->failure = sqlite3_step(query->statement);
+    }
+    if (query->failure == SQLITE_ROW) {
+        query->failure = SQLITE_OK;
+        return CB_OK;
+    }
+    if (query->failure == SQLITE_DONE) {
+        query->failure = SQLITE_OK;
+        return CB_END;
+    }
+    return cb_database_failed(query->database, query->failure, reterr_error);
+}
+
+cb_status cb_query_run(cb_query *query, cb_error *reterr_error)
+{
+    cb_status status = CB_OK;
+    while (status == CB_OK) {
+        status = cb_query_step(query, reterr_error);
+    }
+    cb_query_end(query);
+    return status == CB_END ? CB_OK : status;
+}
+
+void cb_query_end(cb_query *query)
+{
+    if (query->statement != NULL) {
+        (void)sqlite3_reset(query->statement);
+        (void)sqlite3_clear_bindings(query->statement);
+        query->statement = NULL;
+    }
+}
+
+cb_span cb_query_blob(const cb_query *query, int column)
+{
+    const void *bytes = sqlite3_column_blob(query->statement, column);
+    return (cb_span){ bytes,
+                      (size_t)sqlite3_column_bytes(query->statement, column) };
+}
+
+const char *cb_query_text(const cb_query *query, int column)
+{
+    const unsigned char *text = sqlite3_column_text(query->statement, column);
+    return text == NULL ? "" : (const char *)text;
+}
+
+int64_t cb_query_integer(const cb_query *query, int column)
+{
+    return sqlite3_column_int64(query->statement, column);
+}
+
+bool cb_query_is_null(const cb_query *query, int column)
+{
+    return sqlite3_column_type(query->statement, column) == SQLITE_NULL;
+}
+
+bool cb_query_copy(const cb_query *query, int column, void *bytes, size_t size)
+{
+    cb_span blob = cb_query_blob(query, column);
+    if (blob.bytes == NULL || blob.size != size) {
+        return false;
+    }
+    memcpy(bytes, blob.bytes, size);
+    return true;
+}

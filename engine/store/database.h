@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * SQLite as the store uses it: one connection through our encrypting VFS,
+ * statements that live in schema/sql/queries.sql under a name, parameters bound
+ * by name, failures that stick.
+ *
+ * A query that has failed does nothing more until it is ended, so a caller
+ * binds everything and checks once, at the step:
+ *
+ *     cb_query query = cb_query_begin(database, "record_find");
+ *     cb_query_bind_blob(&query, ":id", id.bytes, sizeof id.bytes);
+ *     status = cb_query_step(&query, error);      CB_OK a row, CB_END none
+ *     ... columns ...
+ *     cb_query_end(&query);
+ *
+ * A begun query is reset when ended; every path must end it.
+ */
+#ifndef CASEBOUND_STORE_DATABASE_H
+#define CASEBOUND_STORE_DATABASE_H
+
+#include <casebound/secret.h>
+#include <sqlite3.h>
+
+#include "vfs/vfs.h"
+
+#define CB_DATABASE_STATEMENTS_MAX 192
+
+typedef struct cb_statement {
+    const char *name; /* borrowed from the embedded text */
+    size_t name_size;
+    const char *sql;
+    size_t sql_size;
+    sqlite3_stmt *prepared; /* NULL until first used */
+} cb_statement;
+
+typedef struct cb_database {
+    sqlite3 *connection;
+    cb_vfs *vfs;
+    cb_statement statements[CB_DATABASE_STATEMENTS_MAX];
+    size_t statement_count;
+    char *path;
+} cb_database;
+
+typedef struct cb_query {
+    cb_database *database;
+    sqlite3_stmt *statement;
+    const char *name;
+    int failure; /* SQLite's code; SQLITE_OK while all is well */
+} cb_query;
+
+/*
+ * Opens or makes the database at `path` with the master key, sets the policy of
+ * the connection and brings the schema to the newest version.
+ * CB_WRONG_KEY, CB_DAMAGED, CB_NEWER, CB_IN_USE, CB_PERMISSION, CB_NO_SPACE.
+ */
+CB_NODISCARD cb_status cb_database_open(const cb_environment *environment,
+                                        const char *path,
+                                        const cb_secret *master_key,
+                                        cb_database **ret_database,
+                                        cb_error *reterr_error);
+void cb_database_close(cb_database *database);
+
+/* Brings an open connection's schema to the newest version. */
+CB_NODISCARD cb_status cb_database_migrate(cb_database *database,
+                                           cb_error *reterr_error);
+
+/* One write transaction; abort is legal after a failed commit. */
+CB_NODISCARD cb_status cb_database_begin(cb_database *database,
+                                         cb_error *reterr_error);
+CB_NODISCARD cb_status cb_database_commit(cb_database *database,
+                                          cb_error *reterr_error);
+void cb_database_abort(cb_database *database);
+bool cb_database_in_transaction(const cb_database *database);
+
+/* Turns the connection's last failure into a status and words. */
+cb_status cb_database_failed(cb_database *database, int code,
+                             cb_error *reterr_error);
+
+cb_query cb_query_begin(cb_database *database, const char *name);
+void cb_query_bind_blob(cb_query *query, const char *name, const void *bytes,
+                        size_t size);
+void cb_query_bind_text(cb_query *query, const char *name, const char *text);
+void cb_query_bind_integer(cb_query *query, const char *name, int64_t value);
+void cb_query_bind_null(cb_query *query, const char *name);
+
+/* CB_OK a row is there, CB_END no more; otherwise the failure. */
+CB_NODISCARD cb_status cb_query_step(cb_query *query, cb_error *reterr_error);
+
+/* Steps to the end and ends: for statements that return no row. */
+CB_NODISCARD cb_status cb_query_run(cb_query *query, cb_error *reterr_error);
+void cb_query_end(cb_query *query);
+
+/* Columns of the present row, by position; borrowed until the next step. */
+cb_span cb_query_blob(const cb_query *query, int column);
+const char *cb_query_text(const cb_query *query, int column);
+int64_t cb_query_integer(const cb_query *query, int column);
+bool cb_query_is_null(const cb_query *query, int column);
+
+/* Copies exactly `size` bytes of a blob column; false where it is not so. */
+bool cb_query_copy(const cb_query *query, int column, void *bytes, size_t size);
+
+#endif
