@@ -32,13 +32,6 @@ library=$(dirname "$(dirname "$(find "$folder/usr" -name casebound.pc)")")
 export PKG_CONFIG_PATH="$library/pkgconfig"
 export LD_LIBRARY_PATH="$library"
 
-# The file knows the prefix of the build; a package manager moves it likewise.
-words() {
-    pkg-config --define-variable=prefix="$folder/usr" \
-        --define-variable=includedir="$folder/usr/include" \
-        --define-variable=libdir="$library" "$@"
-}
-
 use_library() {
     cat >"$folder/use.c" <<'CODE'
 #include <casebound/error.h>
@@ -51,7 +44,7 @@ int main(void)
 CODE
     # shellcheck disable=SC2046 # the words are many on purpose
     "$compiler" -std=c17 -Wall -Werror ${sanitize:+"-fsanitize=$sanitize"} \
-        "$folder/use.c" -o "$folder/use" $(words --cflags --libs "$@")
+        "$folder/use.c" -o "$folder/use" $(pkg-config --cflags --libs "$@")
     [ "$("$folder/use")" = locked ]
 }
 
@@ -64,7 +57,7 @@ every_header() {
 }
 
 version_agrees() {
-    [ "$(words --modversion casebound)" = "$(sed -n \
+    [ "$(pkg-config --modversion casebound)" = "$(sed -n \
         's/^project(casebound VERSION \([0-9.]*\).*/\1/p' \
         "$source/CMakeLists.txt")" ]
 }

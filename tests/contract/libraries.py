@@ -23,6 +23,7 @@ import sys
 # What compilers and sanitizers bring along on their own account.
 RUNTIME = re.compile(r"(libc|libm|libgcc_s|libasan|libubsan|liblsan|libpthread"
                      r"|ld-linux-[-\w]+|libclang_rt[-.\w]*)\.so")
+NOT_OURS = {"_init", "_fini", "mangle_path"}  # the last is gcov's
 # SQLite chains its file systems through the object that registers one.
 MAY_CHANGE = {"encrypting_vfs"}
 
@@ -77,7 +78,7 @@ def exported(library):
     names = set()
     for line in output("nm", "-D", "--defined-only", library).splitlines():
         name = line.split()[-1].split("@")[0]
-        if not name.startswith("__") and name not in ("_init", "_fini"):
+        if not name.startswith("__") and name not in NOT_OURS:
             names.add(name)
     return names
 
