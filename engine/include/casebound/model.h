@@ -20,7 +20,8 @@
  *                        being year, month, day, minute or second
  *     person, record,    32 lower-case hexadecimal digits: the record id of a
  *     staff              party, of a record; the person id of a colleague
- *     persons, records   array of those, sorted, each once
+ *     persons, records,  array of those, sorted, each once
+ *     staffs
  *     hash               64 lower-case hexadecimal digits
  *
  * Access is by class.  A type's class says into which compartment its records
@@ -80,6 +81,7 @@ typedef enum cb_field_kind {
     CB_FIELD_RECORD,
     CB_FIELD_RECORDS,
     CB_FIELD_STAFF,
+    CB_FIELD_STAFFS,
     CB_FIELD_HASH,
     CB_FIELD_KIND_COUNT
 } cb_field_kind;
@@ -94,11 +96,15 @@ typedef enum cb_about {
 typedef struct cb_code {
     const char *code;
     const char *title;
-    const char *group;  /* coarser code for figures, or NULL */
-    const char *gss;    /* code of the national statistics, or NULL */
-    cb_class side;      /* V or O where the code puts a person on a side */
-    bool complex;       /* makes a case complex */
-    const json_t *json; /* as written, for attributes of a service's own */
+    const char *group; /* coarser code for figures, or NULL */
+    const char *gss;   /* code of the national statistics, or NULL */
+    cb_class side;     /* V or O where the code puts a person on a side */
+    bool complex;      /* makes a case complex */
+    /*
+     * As written, for attributes that only a rule or a figure knows: a method's
+     * "scopes" of consent and "direct", for instance, or a service's own.
+     */
+    const json_t *json;
 } cb_code;
 
 typedef struct cb_code_list {
@@ -147,14 +153,16 @@ typedef struct cb_type {
     size_t field_count;
     /*
      * Records that are writes to a register: those of one case with equal keys
-     * write the same register, and register_value is what they write.  A part
-     * of the key is "about" or a field's name; a set writes one register for
-     * each of its members.  No parts: one register for the case.
-     * register_value is NULL where records of the type stand for themselves.
+     * write the same register.  A part of the key is "about" or a field's name;
+     * a set writes one register for each of its members.  No parts: one
+     * register for the case.  What is written is register_value or, where that
+     * is NULL, the record as a whole; concurrent writes meet by register_merge.
      */
+    bool is_register;
     const char *const *register_key;
     size_t register_key_count;
     const cb_field *register_value;
+    cb_merge register_merge;
     /* Of a person: the field whose code says which side, else NULL. */
     const cb_field *side_field;
 } cb_type;
@@ -272,9 +280,11 @@ CB_PUBLIC cb_class cb_type_class(const cb_type *type, const cb_field *field,
 
 /* ----------------------------------------------------------------- values */
 
+#define CB_DATE_TEXT_BYTES 11
+
 /*
  * How words become references and moments, which the model cannot know.
- * Either function may be NULL: then only the stored forms are accepted
+ * Each function may be NULL: then only the stored forms are accepted
  * (hexadecimal ids; 2017-03-14T14:00Z for a moment, with less or more of it).
  */
 typedef struct cb_model_resolver {
@@ -290,7 +300,8 @@ typedef struct cb_model_resolver {
 
 /*
  * A person's words into a value: codes also by title, sets separated by
- * commas, money as pounds ("12.50"), dates as 14/03/2017 too.  New reference.
+ * commas, money as pounds ("12.50"), dates as 14/03/2017 or 14 March 2017 too.
+ * No words at all make null, which takes a value away.  New reference.
  * CB_INPUT names the accepted forms and the nearest code; the value given is
  * not repeated in the message where the field is personal.
  */
@@ -308,7 +319,8 @@ CB_NODISCARD CB_PUBLIC cb_status cb_field_check(const cb_field *field,
 
 /*
  * Whether all fields are known and right and, for `complete`, all required
- * ones are there.  At most CB_FIELDS_MAX.
+ * ones are there.  Otherwise they are a correction: null takes a value away,
+ * though not a required one.  At most CB_FIELDS_MAX.
  */
 CB_NODISCARD CB_PUBLIC cb_status cb_type_check(const cb_type *type,
                                                const json_t *fields,
@@ -349,7 +361,8 @@ CB_PUBLIC void cb_field_format(const cb_field *field, const json_t *value,
 /*
  * Appends one line for a timeline by the type's template:
  *   {name}        the field, formatted; a text is cut to its first line
- *   {name:upper}  the same in capitals
+ *   {name:upper}  the same in capitals; :lower without the first capital;
+ *                 :code as the code is stored
  *   [ ... ]       left out where a field in it is absent, no, or empty
  * An absent field outside brackets is a dash.
  */
