@@ -30,7 +30,7 @@ static inline cb_error *test_error(void)
 /* The status's name and all that the last error says, for a message. */
 static inline const char *test_describe(cb_status status)
 {
-    static char text[4 * CB_ERROR_TEXT_BYTES];
+    static char text[8 * CB_ERROR_TEXT_BYTES];
     const cb_error *error = test_error();
     snprintf(text, sizeof text, "%s: %s; %s; next: %s", cb_status_name(status),
              error->what, error->meaning, error->next);
