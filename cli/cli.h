@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The command as a function.
+ *
+ * cb_cli_main is everything that `casebound` does.  What it learns from the
+ * machine arrives in a cb_cli_world, so that a test can run the same command
+ * with a clock, randomness and a terminal of its own; the shipped program
+ * passes cb_cli_world_system's and has no other way in.
+ */
+#ifndef CASEBOUND_CLI_H
+#define CASEBOUND_CLI_H
+
+#include <casebound/environment.h>
+#include <stdbool.h>
+#include <stdio.h>
+
+typedef struct cb_cli_world {
+    const cb_environment *environment;
+
+    FILE *out; /* results */
+    FILE *err; /* everything else */
+    bool out_is_terminal;
+    bool err_is_terminal;
+    int columns;          /* width of the terminal */
+    bool colour_unwanted; /* NO_COLOR, or a terminal that has none */
+
+    /* Where the store may be; each may be NULL. */
+    const char *store_folder; /* CASEBOUND_STORE */
+    const char *data_folder;  /* XDG_DATA_HOME */
+    const char *home_folder;  /* HOME */
+
+    /* Milliseconds that only ever grow; for progress, never for records. */
+    int64_t (*monotonic_ms)(void);
+
+    /* True once the person or the machine asked the command to stop. */
+    bool (*is_interrupted)(void);
+} cb_cli_world;
+
+/* Runs one command and returns the exit code of the process. */
+int cb_cli_main(int argc, char **argv, const cb_cli_world *world);
+
+/* The real streams, terminal, environment variables and clock. */
+void cb_cli_world_system(cb_cli_world *ret_world);
+
+/*
+ * From here on SIGINT and SIGTERM only raise a flag (is_interrupted), and a
+ * closed pipe is an error of the write instead of the end of the process.
+ */
+void cb_cli_catch_signals(void);
+
+#endif

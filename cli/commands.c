@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The table of the shipped command.  Commands of one noun stand together, and
+ * groups in the order of their enumeration.
+ */
+#include "command.h"
+#include "help.h"
+
+static const cb_cli_command help_command = {
+    .name = "help",
+    .group = CB_CLI_GROUP_HELP,
+    .purpose = "explain a command or a topic",
+    .operands = "[COMMAND|TOPIC]",
+    .operands_max = 2,
+    .examples =
+        (const cb_cli_example[]){
+            { "casebound help", "the commands, by what one wants to do" },
+            { "casebound help times", "how to say when something happened" },
+            { "casebound help version",
+              "the same as casebound version --help" },
+            { NULL, NULL } },
+    .run = cb_cli_run_help,
+};
+
+static const cb_cli_command completion_command = {
+    .name = "completion",
+    .group = CB_CLI_GROUP_HELP,
+    .purpose = "print the completions for a shell",
+    .operands = "bash|zsh|fish",
+    .operands_min = 1,
+    .operands_max = 1,
+    .examples =
+        (const cb_cli_example[]){
+            { "eval \"$(casebound completion bash)\"",
+              "in ~/.bashrc: complete commands and options with Tab" },
+            { NULL, NULL } },
+    .run = cb_cli_run_completion,
+};
+
+static const cb_cli_command version_command = {
+    .name = "version",
+    .group = CB_CLI_GROUP_HELP,
+    .purpose = "print the version, and the limits it keeps",
+    .options =
+        (const cb_cli_option[]){
+            { "limits", '\0', NULL, "also every limit, and why it is there" },
+            { NULL, '\0', NULL, NULL } },
+    .examples = (const cb_cli_example[]){ { "casebound version", "one line" },
+                                          { "casebound version --limits",
+                                            "how large things may be" },
+                                          { NULL, NULL } },
+    .run = cb_cli_run_version,
+};
+
+static const cb_cli_command *const commands[] = {
+    &help_command,
+    &completion_command,
+    &version_command,
+};
+
+const cb_cli_program cb_cli_casebound = {
+    .commands = commands,
+    .count = sizeof commands / sizeof commands[0],
+};

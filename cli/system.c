@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "terminal.h"
+
+/* The one thing that changes behind everybody's back: a handler may touch
+ * nothing but a flag of this type. */
+static volatile sig_atomic_t interrupted;
+
+static void note_signal(int number)
+{
+    (void)number;
+    interrupted = 1;
+}
+
+static bool is_interrupted(void)
+{
+    return interrupted != 0;
+}
+
+static int64_t monotonic_ms(void)
+{
+    struct timespec now = { 0 };
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+void cb_cli_catch_signals(void)
+{
+    struct sigaction action = { .sa_handler = note_signal };
+    (void)sigemptyset(&action.sa_mask);
+    (void)sigaction(SIGINT, &action, NULL);
+    (void)sigaction(SIGTERM, &action, NULL);
+    action.sa_handler = SIG_IGN;
+    (void)sigaction(SIGPIPE, &action, NULL);
+}
+
+/* An empty variable is as good as none. */
+static const char *variable(const char *name)
+{
+    const char *value = getenv(name);
+    return value == NULL || value[0] == '\0' ? NULL : value;
+}
+
+void cb_cli_world_system(cb_cli_world *ret_world)
+{
+    const char *terminal = variable("TERM");
+    const char *data_folder = variable("XDG_DATA_HOME");
+    *ret_world = (cb_cli_world){
+        .environment = cb_environment_system(),
+        .out = stdout,
+        .err = stderr,
+        .out_is_terminal = isatty(STDOUT_FILENO) == 1,
+        .err_is_terminal = isatty(STDERR_FILENO) == 1,
+        .columns = cb_cli_terminal_columns(),
+        .colour_unwanted = variable("NO_COLOR") != NULL || terminal == NULL ||
+                           strcmp(terminal, "dumb") == 0,
+        .store_folder = variable("CASEBOUND_STORE"),
+        /* The convention says that a relative one is to be ignored. */
+        .data_folder =
+            data_folder != NULL && data_folder[0] == '/' ? data_folder : NULL,
+        .home_folder = variable("HOME"),
+        .monotonic_ms = monotonic_ms,
+        .is_interrupted = is_interrupted,
+    };
+}
