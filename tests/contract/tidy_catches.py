@@ -17,12 +17,14 @@ GOOD = {
     "README.md": "words\n",
     "LICENSE": "words\n",
     "cli/main.c": SPDX + "#include <casebound/a.h>\n",
+    "cli/list.c": SPDX + "#include <casebound/list.def>\n",
     "sync/a.c": SPDX + '#include <casebound/a.h>\n/* gets(x) // "quoted" */\n',
     "sync/git/a.c": SPDX + "#include <git2.h>\n",
     "engine/include/casebound/a.h": SPDX,
     "engine/a.c": SPDX + '#include "b.h"\nint a(void)\n{\n    x.rand(1);\n}\n',
     "engine/b.h": SPDX,
-    "schema/a.def": SPDX,
+    "schema/casebound/list.def": SPDX,
+    "schema/casebound/embedded.h": SPDX,
     "tests/a.c": SPDX + '#include <git2.h>\n#include "b.h"\n',
 }
 # The rule that must speak, the file that is changed, what it then holds.
@@ -32,6 +34,7 @@ DEVIATIONS = [
     ("include_edges", "engine/a.c", SPDX + "#include <casebound/sync.h>\n"),
     ("include_edges", "cli/main.c", SPDX + '#include "../engine/b.h"\n'),
     ("include_edges", "cli/main.c", SPDX + "#include <b.h>\n"),
+    ("include_edges", "cli/main.c", SPDX + "#include <casebound/embedded.h>\n"),
     ("include_edges", "sync/a.c", SPDX + '#include "engine/b.h"\n'),
     ("include_edges", "engine/include/casebound/a.h",
      SPDX + "# include <b.h>\n"),

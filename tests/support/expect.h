@@ -52,66 +52,66 @@ static inline const char *test_hex(const void *bytes, size_t length, char *text,
     return text;
 }
 
-#define expect_ok(call)                                                        \
-    do {                                                                       \
-        cb_error_clear(test_error());                                          \
-        const cb_status expect_got_ = (call);                                  \
-        cr_assert(expect_got_ == CB_OK, "%s\n    gave %s", #call,              \
-                  test_describe(expect_got_));                                 \
+#define expect_ok(call)                                           \
+    do {                                                          \
+        cb_error_clear(test_error());                             \
+        const cb_status expect_got_ = (call);                     \
+        cr_assert(expect_got_ == CB_OK, "%s\n    gave %s", #call, \
+                  test_describe(expect_got_));                    \
     } while (0)
 
-#define expect_status(wanted, call)                                            \
-    do {                                                                       \
-        cb_error_clear(test_error());                                          \
-        const cb_status expect_want_ = (wanted);                               \
-        const cb_status expect_got_ = (call);                                  \
-        cr_expect(expect_got_ == expect_want_, "%s\n    gave %s, not %s",      \
-                  #call, test_describe(expect_got_),                           \
-                  cb_status_name(expect_want_));                               \
+#define expect_status(wanted, call)                                       \
+    do {                                                                  \
+        cb_error_clear(test_error());                                     \
+        const cb_status expect_want_ = (wanted);                          \
+        const cb_status expect_got_ = (call);                             \
+        cr_expect(expect_got_ == expect_want_, "%s\n    gave %s, not %s", \
+                  #call, test_describe(expect_got_),                      \
+                  cb_status_name(expect_want_));                          \
     } while (0)
 
-#define expect_text(got, wanted)                                               \
-    do {                                                                       \
-        const char *expect_got_ = (got);                                       \
-        const char *expect_want_ = (wanted);                                   \
-        cr_expect(expect_got_ != NULL && expect_want_ != NULL &&               \
-                      strcmp(expect_got_, expect_want_) == 0,                  \
-                  "%s\n    is   \"%s\"\n    not  \"%s\"", #got,                \
-                  expect_got_ ? expect_got_ : "(null)",                        \
-                  expect_want_ ? expect_want_ : "(null)");                     \
+#define expect_text(got, wanted)                                 \
+    do {                                                         \
+        const char *expect_got_ = (got);                         \
+        const char *expect_want_ = (wanted);                     \
+        cr_expect(expect_got_ != NULL && expect_want_ != NULL && \
+                      strcmp(expect_got_, expect_want_) == 0,    \
+                  "%s\n    is   \"%s\"\n    not  \"%s\"", #got,  \
+                  expect_got_ ? expect_got_ : "(null)",          \
+                  expect_want_ ? expect_want_ : "(null)");       \
     } while (0)
 
 /* That a text holds another, such as an error's sentence the file's name. */
-#define expect_contains(got, part)                                             \
-    do {                                                                       \
-        const char *expect_got_ = (got);                                       \
-        const char *expect_part_ = (part);                                     \
-        cr_expect(expect_got_ != NULL && expect_part_ != NULL &&               \
-                      strstr(expect_got_, expect_part_) != NULL,               \
-                  "%s\n    is      \"%s\"\n    without \"%s\"", #got,          \
-                  expect_got_ ? expect_got_ : "(null)",                        \
-                  expect_part_ ? expect_part_ : "(null)");                     \
+#define expect_contains(got, part)                                    \
+    do {                                                              \
+        const char *expect_got_ = (got);                              \
+        const char *expect_part_ = (part);                            \
+        cr_expect(expect_got_ != NULL && expect_part_ != NULL &&      \
+                      strstr(expect_got_, expect_part_) != NULL,      \
+                  "%s\n    is      \"%s\"\n    without \"%s\"", #got, \
+                  expect_got_ ? expect_got_ : "(null)",               \
+                  expect_part_ ? expect_part_ : "(null)");            \
     } while (0)
 
-#define expect_bytes(got, got_length, wanted, wanted_length)                   \
-    do {                                                                       \
-        const void *expect_got_ = (got);                                       \
-        const void *expect_want_ = (wanted);                                   \
-        const size_t expect_got_length_ = (got_length);                        \
-        const size_t expect_want_length_ = (wanted_length);                    \
-        char expect_a_[200];                                                   \
-        char expect_b_[200];                                                   \
-        cr_expect(expect_got_length_ == expect_want_length_ &&                 \
-                      (expect_got_length_ == 0 ||                              \
-                       memcmp(expect_got_, expect_want_,                       \
-                              expect_got_length_) == 0),                       \
-                  "%s\n    is   %zu bytes %s\n    not  %zu bytes %s", #got,    \
-                  expect_got_length_,                                          \
-                  test_hex(expect_got_, expect_got_length_, expect_a_,         \
-                           sizeof expect_a_),                                  \
-                  expect_want_length_,                                         \
-                  test_hex(expect_want_, expect_want_length_, expect_b_,       \
-                           sizeof expect_b_));                                 \
+#define expect_bytes(got, got_length, wanted, wanted_length)                  \
+    do {                                                                      \
+        const void *expect_got_ = (got);                                      \
+        const void *expect_want_ = (wanted);                                  \
+        const size_t expect_got_length_ = (got_length);                       \
+        const size_t expect_want_length_ = (wanted_length);                   \
+        char expect_a_[200];                                                  \
+        char expect_b_[200];                                                  \
+        cr_expect(                                                            \
+            expect_got_length_ == expect_want_length_ &&                      \
+                (expect_got_length_ == 0 ||                                   \
+                 memcmp(expect_got_, expect_want_, expect_got_length_) == 0), \
+            "%s\n    is   %zu bytes %s\n    not  %zu bytes %s", #got,         \
+            expect_got_length_,                                               \
+            test_hex(expect_got_, expect_got_length_, expect_a_,              \
+                     sizeof expect_a_),                                       \
+            expect_want_length_,                                              \
+            test_hex(expect_want_, expect_want_length_, expect_b_,            \
+                     sizeof expect_b_));                                      \
     } while (0)
 
 #endif
