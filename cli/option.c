@@ -103,10 +103,15 @@ static void keep(cb_cli_arguments *arguments, const cb_cli_option *option,
         (cb_cli_given){ .option = option, .value = value };
 }
 
-/* The argument after an option that wants a value. */
+/* The argument after an option, that wants a value. */
 static cb_status take_value(cb_cli_parse *parse, const cb_cli_option *option,
-                            const char **ret_value, cb_error *error)
+                            bool is_letter, const char **ret_value,
+                            cb_error *error)
 {
+    if (parse->position >= parse->argc && is_letter) {
+        return cb_error_set(error, CB_USAGE, "option '-%c' needs a value: %s",
+                            option->letter, option->value);
+    }
     if (parse->position >= parse->argc) {
         return cb_error_set(error, CB_USAGE, "option '--%s' needs a value: %s",
                             option->name, option->value);
@@ -131,7 +136,7 @@ static cb_status read_long(cb_cli_parse *parse, const char *text,
                             option->name);
     }
     if (option->value != NULL && value == NULL) {
-        status = take_value(parse, option, &value, error);
+        status = take_value(parse, option, false, &value, error);
         if (status != CB_OK) {
             return status;
         }
@@ -158,7 +163,7 @@ static cb_status read_letters(cb_cli_parse *parse, const char *text,
         }
         value = text + 1;
         if (*value == '\0') {
-            status = take_value(parse, option, &value, error);
+            status = take_value(parse, option, true, &value, error);
         }
         if (status == CB_OK) {
             keep(arguments, option, value);
