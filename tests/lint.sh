@@ -31,11 +31,14 @@ check() {
         echo '    next: sh tests/install-packages.sh develop' >&2
         exit 1
     fi
-    if xargs -r ${each:+-n 1 -P "$(nproc)"} "$@"; then
+    if xargs -r ${each:+-n 1 -P "$(nproc)"} "$@" >"$output" 2>&1; then
         passed=$((passed + 1))
     else
         failed=$((failed + 1))
-        echo "lint: $name"
+        echo "lint: not so: $name"
+        grep -E '^[^ ]+:[0-9]+:|^In ' "$output" | sort -u >"$list"
+        head -n 25 "$list"
+        echo "    $(wc -l <"$list") places"
     fi
 }
 
@@ -60,7 +63,8 @@ check_code() {
 }
 
 list=$(mktemp)
-trap 'rm -f "$list"' EXIT
+output=$(mktemp)
+trap 'rm -f "$list" "$output"' EXIT
 check_text
 [ "$mode" = quick ] || check_code
 echo "$passed passed, $failed failed"

@@ -44,16 +44,26 @@ int main(void)
 CODE
     # shellcheck disable=SC2046 # the words are many on purpose
     "$compiler" -std=c17 -Wall -Werror ${sanitize:+"-fsanitize=$sanitize"} \
-        "$folder/use.c" -o "$folder/use" $(pkg-config --cflags --libs "$@")
+        "$folder/use.c" -o "$folder/use" \
+        $(pkg-config --cflags --libs "$@") || return 1
     [ "$("$folder/use")" = locked ]
 }
 
-every_header() {
-    for header in "$source"/engine/include/casebound/*.h; do
-        cmp "$header" "$folder/usr/include/casebound/${header##*/}"
+# The first that differs ends it, for `set -e` does not reach into a check.
+same_files() {
+    target=$1
+    shift
+    for file; do
+        cmp "$file" "$target/${file##*/}" || return 1
     done
-    cmp "$source/schema/casebound/status.def" \
-        "$folder/usr/include/casebound/status.def"
+}
+
+# shellcheck disable=SC2046 # the words are many on purpose
+every_header() {
+    same_files "$folder/usr/include/casebound" \
+        "$source"/schema/casebound/*.def \
+        "$source"/engine/include/casebound/*.h \
+        $(find "$source/sync/include" -name '*.h')
 }
 
 version_agrees() {
@@ -67,14 +77,12 @@ command_starts() {
 }
 
 every_page() {
-    for page in "$source"/cli/man/*.1; do
-        cmp "$page" "$folder/usr/share/man/man1/${page##*/}"
-    done
+    same_files "$folder/usr/share/man/man1" "$source"/cli/man/*.1
 }
 
 every_completion() {
-    [ -s "$folder/usr/share/bash-completion/completions/casebound" ]
-    [ -s "$folder/usr/share/zsh/vendor-completions/_casebound" ]
+    [ -s "$folder/usr/share/bash-completion/completions/casebound" ] &&
+    [ -s "$folder/usr/share/zsh/site-functions/_casebound" ] &&
     [ -s "$folder/usr/share/fish/vendor_completions.d/casebound.fish" ]
 }
 
