@@ -148,6 +148,30 @@ static const char *judge_stub(const vector_file *file, bool is_leaf)
     return result;
 }
 
+/* That the device which opened the stream signed its key (section 3.2). */
+static const char *judge_opening(const vector_file *file, const cb_entry *entry)
+{
+    uint8_t message[2 * CB_IDENTIFIER_BYTES + CB_PUBLIC_KEY_BYTES];
+    uint8_t device_key[CB_PUBLIC_KEY_BYTES];
+    uint8_t signature[CB_SIGNATURE_BYTES];
+    json_t *body = NULL;
+    uint8_t *key = message + (size_t)2 * CB_IDENTIFIER_BYTES;
+    memcpy(message, &entry->header.realm, CB_IDENTIFIER_BYTES);
+    memcpy(message + CB_IDENTIFIER_BYTES, &entry->header.stream,
+           CB_IDENTIFIER_BYTES);
+    const bool holds =
+        cb_json_parse_canonical(entry->body, &body, test_error()) == CB_OK &&
+        cb_json_bytes(body, "stream_key", key, CB_PUBLIC_KEY_BYTES) &&
+        cb_json_bytes(body, "device_key", device_key, sizeof device_key) &&
+        cb_json_bytes(body, "stream_signature", signature, sizeof signature) &&
+        memcmp(key, file->public_key, CB_PUBLIC_KEY_BYTES) == 0 &&
+        cb_public_key_is_acceptable(device_key) &&
+        cb_sign_verify("stream", (cb_span){ message, sizeof message },
+                       signature, device_key);
+    json_decref(body);
+    return holds ? "ok" : "damaged-opening";
+}
+
 static const char *judge_stream(const vector_file *file)
 {
     cb_span rest = cb_span_of_buffer(&file->bytes);
@@ -175,6 +199,9 @@ static const char *judge_stream(const vector_file *file)
             result =
                 outcome(cb_entry_verify(&entry, file->public_key, test_error()),
                         "damaged-signature");
+        }
+        if (is_ok(result) && entry.header.kind == CB_ENTRY_OPENING) {
+            result = judge_opening(file, &entry);
         }
         rest.bytes += 2 + length;
         rest.size -= 2 + length;

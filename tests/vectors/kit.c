@@ -10,6 +10,10 @@
 #define OTHER        0x80 /* first byte of the patterns of another key */
 
 typedef struct kit_draft {
+    uint8_t root_key[32]; /* public keys, but for those named secret */
+    uint8_t device_key[32];
+    uint8_t device_secret[64];
+    uint8_t realm[16];
     uint8_t public_key[32];
     uint8_t secret_key[64];
     uint8_t compartment_key[32];
@@ -101,7 +105,7 @@ static void begin_header(kit_draft *draft, uint8_t kind, bool clear,
     at[4] = 1;
     at[5] = kind;
     cb_put_u16(at + 6, (uint16_t)(1 | (clear ? 4 : 0)));
-    pattern(0x10, at + 8, 16);
+    memcpy(at + 8, draft->realm, 16);
     pattern(0x20, at + 24, 16);
     cb_put_u64(at + 40, seq);
     memset(at + 48, 0, 32);
@@ -257,17 +261,59 @@ static void append_entry(const kit_draft *draft, cb_buffer *bytes)
     cb_buffer_append(bytes, draft->bytes, draft->size);
 }
 
+/* Hexadecimal of a signature over a text of ours that is not an entry. */
+static void sign_text(const char *domain, const void *text, size_t size,
+                      const uint8_t *secret_key, char *ret_hex)
+{
+    uint8_t message[128];
+    uint8_t signature[64];
+    const size_t domain_size = strlen(domain) + 1;
+    memcpy(message, domain, domain_size);
+    hash_parts(domain, text, size, NULL, 0, NULL, message + domain_size);
+    (void)crypto_sign_detached(signature, NULL, message, domain_size + 32,
+                               secret_key);
+    cb_hex_format(signature, sizeof signature, ret_hex);
+}
+
+/* A device that the hub has certified, in the words of section 3.2. */
 static void opening_text(kit_draft *draft)
 {
-    uint8_t device[16];
-    char device_text[33];
-    char key_text[65];
-    pattern(0x30, device, sizeof device);
-    cb_hex_format(device, sizeof device, device_text);
-    cb_hex_format(draft->public_key, 32, key_text);
+    static const uint8_t device[16] = { 0x30 };
+    static const uint8_t person[16] = { 0x38 };
+    static const uint8_t sealing_key[32] = { 9 };
+    uint8_t hub_key[32];
+    uint8_t hub_secret[64];
+    uint8_t message[64];
+    char certificate[129];
+    char stream_signature[129];
+    char hex[7][65];
+    make_keys(0xe0, hub_key, hub_secret);
+    cb_hex_format(device, 16, hex[0]);
+    cb_hex_format(draft->device_key, 32, hex[1]);
+    cb_hex_format(person, 16, hex[2]);
+    cb_hex_format(draft->root_key, 32, hex[3]);
+    cb_hex_format(sealing_key, 32, hex[4]);
+    cb_hex_format(draft->public_key, 32, hex[5]);
+    cb_hex_format(draft->realm, 16, hex[6]);
     (void)snprintf(draft->text, sizeof draft->text,
-                   "{\"device\":\"%s\",\"schema\":1,\"stream_key\":\"%s\"}",
-                   device_text, key_text);
+                   "{\"device\":\"%s\",\"hub\":false,\"person\":\"%s\","
+                   "\"realm\":\"%s\",\"sealing_key\":\"%s\","
+                   "\"signing_key\":\"%s\"}",
+                   hex[0], hex[2], hex[6], hex[4], hex[1]);
+    sign_text("casebound/1 certificate", draft->text, strlen(draft->text),
+              hub_secret, certificate);
+    memcpy(message, draft->realm, 16);
+    pattern(0x20, message + 16, 16);
+    memcpy(message + 32, draft->public_key, 32);
+    sign_text("casebound/1 stream", message, sizeof message,
+              draft->device_secret, stream_signature);
+    (void)snprintf(draft->text, sizeof draft->text,
+                   "{\"certificate\":\"%s\",\"device\":\"%s\","
+                   "\"device_key\":\"%s\",\"hub\":false,\"person\":\"%s\","
+                   "\"root_key\":\"%s\",\"schema\":1,\"sealing_key\":\"%s\","
+                   "\"stream_key\":\"%s\",\"stream_signature\":\"%s\"}",
+                   certificate, hex[0], hex[1], hex[2], hex[3], hex[4], hex[5],
+                   stream_signature);
     draft->text_size = strlen(draft->text);
 }
 
@@ -436,14 +482,19 @@ void kit_render(const kit_row *row, cb_buffer *file)
         abort();
     }
     cb_buffer_init(&bytes, KIT_FILE_BYTES_MAX);
+    uint8_t root_secret[64];
+    uint8_t hash[32];
     make_keys(0x01, work->public_key, work->secret_key);
+    make_keys(0x90, work->device_key, work->device_secret);
+    make_keys(0xa0, work->root_key, root_secret);
+    hash_parts("casebound/1 realm", work->root_key, 32, NULL, 0, NULL, hash);
+    memcpy(work->realm, hash, sizeof work->realm);
     pattern(0xc0, work->compartment_key, sizeof work->compartment_key);
     write_form(work, row, &bytes);
     cb_buffer_append_format(file, "comment: %s\nexpect: %s\nform: %s\n",
                             row->comment, row->expect, forms[row->form]);
     append_keys(row, work, file);
     if (strcmp(row->expect, "ok") == 0 && row->form == KIT_ENTRY) {
-        uint8_t hash[32];
         hash_parts("casebound/1 test text", (const uint8_t *)work->text,
                    work->text_size, NULL, 0, NULL, hash);
         append_field(file, "text hash", hash);

@@ -4,10 +4,9 @@
 
     verify_stream.py FILE...
 
-Each FILE holds entries as a segment does, each with its 2-byte length; several
-files are the segments of one stream, in order.  Prints a line an entry and
-exits with 0 when everything holds, else with 1.  Uses Python's library only and
-no code of the product; opens no body that is sealed.
+The files are the segments of one stream, in order.  Prints a line an entry and
+exits with 0 when everything holds, else with 1.  No code of the product is in
+it, and no body that is sealed is opened.
 """
 import hashlib
 import json
@@ -17,12 +16,11 @@ HEADER = 208
 P = 2**255 - 19
 L = 2**252 + 27742317777372353535851937790883648493
 D = -121665 * pow(121666, P - 2, P) % P
-KINDS = {1: "case", 2: "roster", 3: "access", 4: "heartbeat", 5: "erasure",
-         6: "opening"}
+KINDS = "reserved case roster access heartbeat erasure opening".split()
 
 
 class Bad(Exception):
-    """What does not hold, in words."""
+    pass
 
 
 def demand(condition, words):
@@ -31,7 +29,6 @@ def demand(condition, words):
 
 
 # Ed25519, RFC 8032 section 5.1: points in extended coordinates (X, Y, Z, T).
-
 def add(p, q):
     a = (p[1] - p[0]) * (q[1] - q[0]) % P
     b = (p[1] + p[0]) * (q[1] + q[0]) % P
@@ -42,7 +39,7 @@ def add(p, q):
 
 
 def times(number, point):
-    result = (0, 1, 1, 0)
+    result = NONE
     while number:
         if number & 1:
             result = add(result, point)
@@ -52,8 +49,7 @@ def times(number, point):
 
 
 def same(p, q):
-    return (p[0] * q[2] - q[0] * p[2]) % P == 0 and \
-        (p[1] * q[2] - q[1] * p[2]) % P == 0
+    return not any((p[i] * q[2] - q[i] * p[2]) % P for i in (0, 1))
 
 
 def point_of(text):
@@ -66,32 +62,31 @@ def point_of(text):
         x = x * pow(2, (P - 1) // 4, P) % P
     demand((x * x - square) % P == 0, "a point is not on the curve")
     demand(x or not sign, "a point is not in its one form")
-    if x & 1 != sign:
-        x = P - x
+    x = x if x & 1 == sign else P - x
     return x, y, 1, x * y % P
 
 
 BASE = point_of((4 * pow(5, P - 2, P) % P).to_bytes(32, "little"))
-NEUTRAL = (0, 1, 1, 0)
+NONE = (0, 1, 1, 0)
 
 
 def check_key(key):
     point = point_of(key)
-    demand(not same(times(8, point), NEUTRAL) and
-           same(times(L, point), NEUTRAL), "the stream's key is a weak one")
+    demand(same(times(L, point), NONE) and not same(point, NONE),
+           "a key is not of full order")
 
 
 def check_signature(key, message, signature):
     first, number = signature[:32], int.from_bytes(signature[32:], "little")
-    demand(number < L, "the signature is not in its one form")
+    demand(len(signature) == 64 and number < L, "not a signature's one form")
     digest = hashlib.sha512(first + key + message).digest()
     challenge = int.from_bytes(digest, "little") % L
     right = add(point_of(first), times(challenge, point_of(key)))
-    demand(same(times(number, BASE), right), "the signature is not this key's")
+    demand(same(times(number, BASE), right) and
+           not same(point_of(first), NONE), "the signature is not this key's")
 
 
 # The format, section 2.
-
 def hashed(domain, data):
     text = b"casebound/1 " + domain + b"\0" + data
     return hashlib.blake2b(text, digest_size=32).digest()
@@ -127,33 +122,37 @@ def read_entry(data):
     return entry
 
 
-def split(data):
-    while data:
-        length = number_at(data, 0, 2)
-        demand(len(data) >= 2 + length > 2, "the segment is cut")
-        yield data[2:2 + length]
-        data = data[2 + length:]
+def read_opening(entry):
+    """The stream's key, which the device's key must have signed."""
+    try:
+        body = json.loads(entry["body"])
+        key, device, signature = (bytes.fromhex(body[name]) for name in (
+            "stream_key", "device_key", "stream_signature"))
+    except (ValueError, KeyError, TypeError):
+        raise Bad("the opening lacks its keys") from None
+    demand(len(key) == len(device) == 32, "the opening lacks its keys")
+    check_key(key)
+    check_key(device)
+    check_signature(device, b"casebound/1 stream\0" +
+                    hashed(b"stream", entry["place"] + key), signature)
+    return key
 
 
 def verify(data):
     key, place, before = None, None, (0, bytes(32))
-    for text in split(data):
-        entry = read_entry(text)
-        kind = KINDS.get(entry["kind"], "reserved %d" % entry["kind"])
-        demand(entry["seq"] == before[0] + 1, "seq %d follows %d"
-               % (entry["seq"], before[0]))
+    while data:
+        length = number_at(data, 0, 2)
+        demand(len(data) >= 2 + length > 2, "the segment is cut")
+        entry, data = read_entry(data[2:2 + length]), data[2 + length:]
+        kind = KINDS[entry["kind"] if entry["kind"] < len(KINDS) else 0]
+        demand(entry["seq"] == before[0] + 1, "its number does not follow")
         demand(entry["prev"] == before[1], "prev is not the hash before it")
         demand((kind == "opening") == (entry["seq"] == 1),
                "an opening comes first, and only there")
         if key is None:
             place = entry["place"]
             demand(entry["flags"] & 4, "the opening is not in clear")
-            try:
-                key = bytes.fromhex(json.loads(entry["body"])["stream_key"])
-            except (ValueError, KeyError, TypeError):
-                raise Bad("the opening names no key") from None
-            demand(len(key) == 32, "the opening names no key")
-            check_key(key)
+            key = read_opening(entry)
         demand(entry["place"] == place, "it is of another realm or stream")
         check_signature(key, b"casebound/1 signature\0" + entry["hash"],
                         entry["signature"])
