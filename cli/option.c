@@ -103,7 +103,7 @@ static void keep(cb_cli_arguments *arguments, const cb_cli_option *option,
         (cb_cli_given){ .option = option, .value = value };
 }
 
-/* The argument after an option, that wants a value. */
+/* The argument after an option that wants a value. */
 static cb_status take_value(cb_cli_parse *parse, const cb_cli_option *option,
                             bool is_letter, const char **ret_value,
                             cb_error *error)

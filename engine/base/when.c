@@ -35,6 +35,13 @@ static int64_t floor_divide(int64_t value, int64_t by)
     return value % by < 0 ? quotient - 1 : quotient;
 }
 
+/* What floor_divide leaves over; from 0 to by - 1. */
+static int64_t floor_remainder(int64_t value, int64_t by)
+{
+    int64_t left = value % by;
+    return left < 0 ? left + by : left;
+}
+
 /*
  * Counts years from March, so that the leap day is the last of its year; the
  * months from March on then begin at (153 * month + 2) / 5 days.
@@ -65,15 +72,14 @@ static void set_date(int64_t days, cb_civil *civil)
     civil->month = (int)(month < 10 ? month + 3 : month - 9);
     civil->year = year_of_era + era * 400 + (civil->month <= 2 ? 1 : 0);
     /* 1970-01-01 was a Thursday. */
-    int64_t weekday = (days + 4) % 7;
-    civil->weekday = (int)(weekday < 0 ? weekday + 7 : weekday);
+    civil->weekday = (int)floor_remainder(days + 4, 7);
 }
 
 static cb_civil civil_of(int64_t ms, int offset_minutes)
 {
     cb_civil civil = { .offset_minutes = offset_minutes };
     int64_t days = floor_divide(ms, MS_PER_DAY);
-    int64_t left_ms = ms - days * MS_PER_DAY;
+    int64_t left_ms = floor_remainder(ms, MS_PER_DAY);
     /* Added after the division: no instant is too late to be shifted. */
     left_ms += offset_minutes * MS_PER_MINUTE;
     if (left_ms >= MS_PER_DAY) {
@@ -91,7 +97,7 @@ static cb_civil civil_of(int64_t ms, int offset_minutes)
 static int64_t sunday_from(int64_t year, int month, int day)
 {
     int64_t days = cb_when_days(year, month, day);
-    int64_t weekday = ((days + 4) % 7 + 7) % 7;
+    int64_t weekday = floor_remainder(days + 4, 7);
     return weekday == 0 ? days : days + 7 - weekday;
 }
 
@@ -316,15 +322,25 @@ static cb_status refuse_form(const char *text, cb_error *error)
     return CB_INPUT;
 }
 
+static bool is_year_allowed(int64_t year)
+{
+    return year >= CB_WHEN_YEAR_MIN && year <= CB_WHEN_YEAR_MAX;
+}
+
+static cb_status refuse_year(const char *text, cb_error *error)
+{
+    cb_error_set(error, CB_INPUT, "'%.60s' is outside the years %d to %d", text,
+                 CB_WHEN_YEAR_MIN, CB_WHEN_YEAR_MAX);
+    cb_error_meaning(error, "nothing was recorded");
+    cb_error_next(error, "check the year, and this machine's clock");
+    return CB_INPUT;
+}
+
 static cb_status check_ranges(const char *text, const when_reading *reading,
                               cb_error *error)
 {
-    if (reading->year < CB_WHEN_YEAR_MIN || reading->year > CB_WHEN_YEAR_MAX) {
-        cb_error_set(error, CB_INPUT, "'%.60s' is outside the years %d to %d",
-                     text, CB_WHEN_YEAR_MIN, CB_WHEN_YEAR_MAX);
-        cb_error_meaning(error, "nothing was recorded");
-        cb_error_next(error, "check the year, and this machine's clock");
-        return CB_INPUT;
+    if (!is_year_allowed(reading->year)) {
+        return refuse_year(text, error);
     }
     if (reading->precision >= CB_WHEN_MONTH &&
         (reading->month < 1 || reading->month > 12)) {
@@ -390,8 +406,10 @@ cb_status cb_when_parse(const char *text, int64_t now_ms, cb_when *ret_when,
     int64_t instant_ms = 0;
     cb_status status = CB_OK;
     if (strcmp(text, "now") == 0) {
-        ret_when->start_ms =
-            floor_divide(now_ms, MS_PER_SECOND) * MS_PER_SECOND;
+        if (!is_year_allowed(cb_when_local(now_ms).year)) {
+            return refuse_year(text, reterr_error);
+        }
+        ret_when->start_ms = now_ms - floor_remainder(now_ms, MS_PER_SECOND);
         ret_when->precision = CB_WHEN_SECOND;
         return CB_OK;
     }
@@ -509,8 +527,7 @@ void cb_when_format_instant(int64_t instant_ms,
                             char ret_text[CB_WHEN_TEXT_BYTES])
 {
     cb_civil civil = civil_of(instant_ms, 0);
-    int64_t ms =
-        instant_ms - floor_divide(instant_ms, MS_PER_SECOND) * MS_PER_SECOND;
+    int64_t ms = floor_remainder(instant_ms, MS_PER_SECOND);
     format_date(&civil, CB_WHEN_SECOND, ret_text);
     append_time(&civil, CB_WHEN_SECOND, 'T', ret_text);
     if (ms != 0) {
