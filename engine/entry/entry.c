@@ -5,6 +5,8 @@
 
 #define TIME_MS_MAX UINT64_C(0xffffffffffff)
 
+static const uint8_t magic[4] = { 'C', 'B', 'E', '1' };
+
 int64_t cb_entry_time_ms(uint64_t time)
 {
     return (int64_t)(time >> 16);
@@ -31,7 +33,7 @@ uint64_t cb_entry_time_next(uint64_t last, int64_t now_ms)
 void entry_header_encode(const cb_entry_header *header, uint8_t *ret_bytes)
 {
     uint8_t *at = ret_bytes;
-    memcpy(at + AT_MAGIC, ENTRY_MAGIC, ENTRY_MAGIC_BYTES);
+    memcpy(at + AT_MAGIC, magic, sizeof magic);
     at[AT_SUITE] = ENTRY_SUITE;
     at[AT_KIND] = header->kind;
     cb_put_u16(at + AT_FLAGS, header->flags);
@@ -166,8 +168,8 @@ static cb_status check_beginning(cb_span bytes, size_t size_min,
                                  size_t size_max, cb_error *error)
 {
     if (bytes.size <= AT_SUITE ||
-        memcmp(bytes.bytes, ENTRY_MAGIC, ENTRY_MAGIC_BYTES) != 0) {
-        return refuse(error, CB_DAMAGED, "magic", "is not '" ENTRY_MAGIC "'");
+        memcmp(bytes.bytes, magic, sizeof magic) != 0) {
+        return refuse(error, CB_DAMAGED, "magic", "is not 'CBE1'");
     }
     if (bytes.bytes[AT_SUITE] != ENTRY_SUITE) {
         return newer(error, "suite", bytes.bytes[AT_SUITE]);

@@ -9,8 +9,6 @@
 #include <casebound/entry.h>
 #include <sodium.h>
 
-#define ENTRY_MAGIC            "CBE1"
-#define ENTRY_MAGIC_BYTES      4
 #define ENTRY_SUITE            1
 #define ENTRY_FLAGS_CLOCK_MASK 0x0003u
 #define ENTRY_FLAGS_KNOWN      (ENTRY_FLAGS_CLOCK_MASK | CB_ENTRY_FLAG_CLEAR)
