@@ -6,6 +6,11 @@
 
 #include <string.h>
 
+static bool is_digit(uint8_t byte)
+{
+    return byte >= '0' && byte <= '9';
+}
+
 /*
  * Debian's Jansson recurses up to 2,048 levels; this bounds the depth before
  * it sees the text, and refuses reals, which have no canonical form.
@@ -33,7 +38,8 @@ static cb_status check_shape(cb_span text, cb_error *error)
             }
         } else if ((byte == '}' || byte == ']') && depth > 0) {
             depth--;
-        } else if (byte == '.') {
+        } else if (byte == '.' || ((byte == 'e' || byte == 'E') && i > 0 &&
+                                   is_digit(text.bytes[i - 1]))) {
             return cb_error_set(error, CB_INPUT,
                                 "the JSON text holds a real number");
         }

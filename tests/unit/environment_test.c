@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <casebound/environment.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "support/expect.h"
+
+#define PATH_BYTES 128
+
+static char folder[PATH_BYTES];
+
+static void make_folder(void)
+{
+    (void)snprintf(folder, sizeof folder, "/tmp/casebound-test-XXXXXX");
+    cr_assert(mkdtemp(folder));
+}
+
+/* By name: whatever else lies there was left behind, and rmdir will tell. */
+static void remove_folder(void)
+{
+    static const char *const names[] = { "file", "link", "pipe", "sub" };
+    char path[2 * PATH_BYTES];
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        (void)snprintf(path, sizeof path, "%s/%s", folder, names[i]);
+        (void)remove(path);
+    }
+    cr_assert(rmdir(folder) == 0, "something was left in %s", folder);
+}
+
+static const char *path_of(const char *name)
+{
+    static char path[2 * PATH_BYTES];
+    (void)snprintf(path, sizeof path, "%s/%s", folder, name);
+    return path;
+}
+
+static cb_status read_file(const char *path, size_t size_max,
+                           cb_buffer *content)
+{
+    const cb_environment *system = cb_environment_system();
+    cb_buffer_init(content, size_max);
+    return system->read_file(system->context, path, content, test_error());
+}
+
+static cb_status replace_file(const char *path, const char *text)
+{
+    const cb_environment *system = cb_environment_system();
+    return system->replace_file(system->context, path, cb_span_of_text(text),
+                                test_error());
+}
+
+TestSuite(environment, .init = make_folder);
+
+Test(environment, file_holds_what_replaced_it)
+{
+    cb_buffer content;
+    struct stat facts;
+
+    expect_ok(replace_file(path_of("file"), "a longer text"));
+    expect_ok(replace_file(path_of("file"), "short"));
+
+    expect_ok(read_file(path_of("file"), 5, &content));
+    expect_text(cb_buffer_text(&content), "short");
+    cb_buffer_clear(&content);
+    cr_assert(stat(path_of("file"), &facts) == 0);
+    cr_expect((facts.st_mode & 0777) == 0600);
+    remove_folder();
+}
+
+Test(environment, replacing_takes_away_a_link_and_not_its_target)
+{
+    cb_buffer content;
+    char target[2 * PATH_BYTES];
+    (void)snprintf(target, sizeof target, "%s", path_of("file"));
+    expect_ok(replace_file(target, "target"));
+    cr_assert(symlink(target, path_of("link")) == 0);
+
+    expect_status(CB_PERMISSION, read_file(path_of("link"), 100, &content));
+    expect_contains(test_error()->what, "link");
+    cb_buffer_clear(&content);
+    expect_ok(replace_file(path_of("link"), "new"));
+
+    expect_ok(read_file(target, 100, &content));
+    expect_text(cb_buffer_text(&content), "target");
+    cb_buffer_clear(&content);
+    expect_ok(read_file(path_of("link"), 100, &content));
+    expect_text(cb_buffer_text(&content), "new");
+    cb_buffer_clear(&content);
+    remove_folder();
+}
+
+Test(environment, says_what_cannot_be_read)
+{
+    cb_buffer content;
+    expect_ok(replace_file(path_of("file"), "123456"));
+    cr_assert(mkfifo(path_of("pipe"), 0600) == 0);
+
+    expect_status(CB_NOT_FOUND, read_file(path_of("absent"), 9, &content));
+    expect_text(test_error()->what, "");
+    expect_status(CB_NOT_FOUND, read_file(path_of("file/x"), 9, &content));
+    expect_status(CB_LIMIT, read_file(path_of("file"), 5, &content));
+    expect_contains(test_error()->what, "5 bytes");
+    cb_buffer_clear(&content);
+    expect_status(CB_IO, read_file(folder, 9, &content));
+    expect_status(CB_IO, read_file(path_of("pipe"), 9, &content));
+    expect_contains(test_error()->what, "not a regular file");
+    cb_buffer_clear(&content);
+    remove_folder();
+}
+
+Test(environment, says_what_cannot_be_written)
+{
+    expect_status(CB_NOT_FOUND, replace_file(path_of("absent/file"), "x"));
+    expect_contains(test_error()->what, "absent/file");
+    expect_ok(replace_file(path_of("file"), "x"));
+    cr_expect(replace_file(path_of("file/below"), "x") != CB_OK);
+    remove_folder();
+}
+
+Test(environment, folder_is_made_once_and_for_its_owner_alone)
+{
+    const cb_environment *system = cb_environment_system();
+    struct stat facts;
+
+    expect_ok(
+        system->make_folder(system->context, path_of("sub"), test_error()));
+    cr_assert(stat(path_of("sub"), &facts) == 0);
+    cr_expect((facts.st_mode & 0777) == 0700);
+    expect_status(CB_EXISTS, system->make_folder(system->context,
+                                                 path_of("sub"), test_error()));
+    expect_status(
+        CB_NOT_FOUND,
+        system->make_folder(system->context, path_of("no/sub"), test_error()));
+    remove_folder();
+}
+
+Test(environment, removing_what_is_not_there_is_done_already)
+{
+    const cb_environment *system = cb_environment_system();
+    expect_ok(replace_file(path_of("file"), "x"));
+
+    expect_ok(
+        system->remove_file(system->context, path_of("file"), test_error()));
+    expect_ok(
+        system->remove_file(system->context, path_of("file"), test_error()));
+    cr_expect(access(path_of("file"), F_OK) != 0);
+    remove_folder();
+}
+
+Test(environment, clock_runs_and_randomness_differs)
+{
+    const cb_environment *system = cb_environment_system();
+    uint8_t a[32] = { 0 };
+    uint8_t b[32] = { 0 };
+
+    system->random(system->context, a, sizeof a);
+    system->random(system->context, b, sizeof b);
+
+    cr_expect(memcmp(a, b, sizeof a) != 0);
+    cr_expect(system->now_ms(system->context) > INT64_C(1600000000000));
+    remove_folder();
+}
