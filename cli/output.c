@@ -204,7 +204,7 @@ cb_status cb_cli_finish_output(cb_cli_session *session, cb_error *reterr_error)
     FILE *out = session->world->out;
     errno = 0;
     bool written = true;
-    if (session->document != NULL) {
+    if (session->json && session->document != NULL) {
         if (session->warnings != NULL) {
             (void)json_object_set(session->document, "warnings",
                                   session->warnings);

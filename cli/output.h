@@ -51,8 +51,8 @@ void cb_cli_warn(cb_cli_session *session, const char *format, ...)
 
 /*
  * The answer under --json: takes over the object, whose first member is
- * "schema" (such as "casebound.status.v1").  At most one a command.  NULL, from
- * a json_pack that failed, is CB_NO_MEMORY.
+ * "schema" (such as "casebound.status.v1").  At most one a command; forgotten
+ * without --json.  NULL, from a json_pack that failed, is CB_NO_MEMORY.
  */
 CB_NODISCARD cb_status cb_cli_answer(cb_cli_session *session, json_t *document,
                                      cb_error *reterr_error);

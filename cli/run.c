@@ -141,20 +141,27 @@ static cb_status read_descriptor(cb_cli_session *session)
     return CB_OK;
 }
 
-static cb_status read_colour(cb_cli_session *session)
+/* Also what an error is shown in that comes before the options are read. */
+static void set_colour_auto(cb_cli_session *session)
 {
     const cb_cli_world *world = session->world;
+    session->out_colour = world->out_is_terminal && !world->colour_unwanted;
+    session->err_colour = world->err_is_terminal && !world->colour_unwanted;
+}
+
+static cb_status read_colour(cb_cli_session *session)
+{
     const char *when = cb_cli_option_value(&session->arguments, "color");
+    bool is_always = when != NULL && strcmp(when, "always") == 0;
     if (when == NULL || strcmp(when, "auto") == 0) {
-        session->out_colour = world->out_is_terminal && !world->colour_unwanted;
-        session->err_colour = world->err_is_terminal && !world->colour_unwanted;
-    } else if (strcmp(when, "always") == 0) {
-        session->out_colour = true;
-        session->err_colour = true;
-    } else if (strcmp(when, "never") != 0) {
+        return CB_OK;
+    }
+    if (!is_always && strcmp(when, "never") != 0) {
         return cb_error_set(&session->error, CB_USAGE,
                             "option '--color' takes auto, always or never");
     }
+    session->out_colour = is_always;
+    session->err_colour = is_always;
     return CB_OK;
 }
 
@@ -288,6 +295,7 @@ int cb_cli_run_program(const cb_cli_program *program, int argc, char **argv,
     cb_cli_session session = { .world = world,
                                .program = program,
                                .passphrase_descriptor = -1 };
+    set_colour_auto(&session);
     cb_status status =
         cb_cli_arguments_init(&session.arguments, argc, &session.error);
     if (status == CB_OK) {

@@ -44,6 +44,7 @@ void cb_cli_catch_signals(void)
 /* An empty variable is as good as none. */
 static const char *variable(const char *name)
 {
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): nothing else runs yet. */
     const char *value = getenv(name);
     return value == NULL || value[0] == '\0' ? NULL : value;
 }

@@ -11,6 +11,7 @@
 
 int cb_cli_terminal_columns(void)
 {
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): nothing else runs yet. */
     const char *variable = getenv("COLUMNS");
     long columns = variable == NULL ? 0 : strtol(variable, NULL, 10);
     struct winsize size = { 0 };

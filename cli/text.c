@@ -219,7 +219,8 @@ static bool leads_into_formula(cb_span text)
 {
     size_t offset = 0;
     size_t size = 0;
-    if (text.size > 0 && memchr("\t\r\n", text.bytes[0], 3) != NULL) {
+    if (text.size > 0 && (text.bytes[0] == '\t' || text.bytes[0] == '\r' ||
+                          text.bytes[0] == '\n')) {
         return true;
     }
     while (offset < text.size && text.bytes[offset] == ' ') {
