@@ -280,6 +280,31 @@ Test(entry, has_no_key_where_its_body_is_in_clear)
     desk_close(&desk);
 }
 
+Test(entry, has_at_most_the_bytes_that_a_segment_can_hold)
+{
+    entry_desk desk = desk_open();
+    cb_entry entry = seal_and_decode(&desk);
+    uint8_t *bytes = calloc(1, CB_ENTRY_BYTES_MAX + 1);
+    cr_assert(bytes != NULL);
+    memcpy(bytes, desk.bytes.bytes, CB_ENTRY_HEADER_BYTES);
+
+    cb_put_u32(bytes + 180, CB_BODY_BYTES_MAX);
+    expect_ok(cb_entry_decode((cb_span){ bytes, CB_ENTRY_BYTES_MAX }, &entry,
+                              test_error()));
+    cr_expect(entry.body.size == CB_BODY_BYTES_MAX);
+    cb_put_u32(bytes + 180, CB_BODY_BYTES_MAX + 1);
+    expect_status(CB_DAMAGED,
+                  cb_entry_decode((cb_span){ bytes, CB_ENTRY_BYTES_MAX + 1 },
+                                  &entry, test_error()));
+    cb_stub stub;
+    expect_status(CB_DAMAGED,
+                  cb_stub_decode((cb_span){ bytes, CB_ENTRY_STUB_BYTES }, &stub,
+                                 test_error()));
+
+    free(bytes);
+    desk_close(&desk);
+}
+
 /* Another writer could seal more than a text may have and still fill a body. */
 Test(entry, refuses_a_text_over_the_limit_that_another_writer_sealed)
 {
@@ -457,11 +482,13 @@ Test(chain, skips_what_comes_twice_and_stays_as_it_was_after_a_refusal)
                   cb_chain_advance(&chain, &header, &first, test_error()));
     expect_status(CB_DAMAGED,
                   cb_chain_advance(&chain, &header, &second, test_error()));
+    expect_contains(test_error()->what, "uses a number that is taken");
     header.seq = 3;
     header.kind = CB_ENTRY_CASE;
     header.prev = first;
     expect_status(CB_DAMAGED,
                   cb_chain_advance(&chain, &header, &second, test_error()));
+    expect_contains(test_error()->what, "leaves a gap");
     cr_expect(chain.seq == 1 && memcmp(&chain.head, &first, 32) == 0);
     header.seq = 2;
     expect_ok(cb_chain_advance(&chain, &header, &second, test_error()));

@@ -186,6 +186,29 @@ static void add_order(uint8_t *scalar)
     }
 }
 
+/*
+ * R is the neutral element and S = H(R | A | M) * a: the equation holds, and
+ * the same S would serve whoever may choose R.
+ */
+static void sign_with_neutral(const uint8_t *text, size_t size,
+                              const kit_draft *draft, uint8_t *signature)
+{
+    crypto_hash_sha512_state state;
+    uint8_t digest[64];
+    uint8_t challenge[32];
+    uint8_t scalar[32];
+    memset(signature, 0, 64);
+    signature[0] = 1;
+    (void)crypto_hash_sha512_init(&state);
+    (void)crypto_hash_sha512_update(&state, signature, 32);
+    (void)crypto_hash_sha512_update(&state, draft->public_key, 32);
+    (void)crypto_hash_sha512_update(&state, text, size);
+    (void)crypto_hash_sha512_final(&state, digest);
+    crypto_core_ed25519_scalar_reduce(challenge, digest);
+    (void)crypto_sign_ed25519_sk_to_curve25519(scalar, draft->secret_key);
+    crypto_core_ed25519_scalar_mul(signature + 32, challenge, scalar);
+}
+
 static void sign(kit_draft *draft, const kit_row *row)
 {
     static const char right[] = "casebound/1 signature";
@@ -206,6 +229,9 @@ static void sign(kit_draft *draft, const kit_row *row)
         signature, NULL, text + skipped, sizeof text - skipped,
         row->tweak == KIT_SIGNED_BY_OTHER_KEY ? other_secret
                                               : draft->secret_key);
+    if (row->tweak == KIT_SIGNATURE_WITH_NEUTRAL_R) {
+        sign_with_neutral(text, sizeof text, draft, signature);
+    }
     if (row->tweak == KIT_SIGNATURE_PLUS_ORDER) {
         add_order(signature + 32);
     }
@@ -506,4 +532,13 @@ void kit_render(const kit_row *row, cb_buffer *file)
     append_bytes(file, cb_span_of_buffer(&bytes));
     cb_buffer_clear(&bytes);
     free(work);
+}
+
+const kit_row *kit_row_at(size_t index)
+{
+    if (index < kit_entry_row_count) {
+        return &kit_entry_rows[index];
+    }
+    index -= kit_entry_row_count;
+    return index < kit_stream_row_count ? &kit_stream_rows[index] : NULL;
 }

@@ -47,6 +47,7 @@ typedef enum kit_tweak {
     KIT_SIGNED_FOR_OTHER_DOMAIN,
     KIT_SIGNED_WITHOUT_DOMAIN,
     KIT_SIGNATURE_PLUS_ORDER,
+    KIT_SIGNATURE_WITH_NEUTRAL_R,
     KIT_BODY_OF_OTHER_ENTRY,
     KIT_READ_WITH_OTHER_KEY,
     KIT_READ_WITH_ENTRY_KEY,
@@ -74,8 +75,13 @@ typedef struct kit_row {
     const char *hex;   /* a public key */
 } kit_row;
 
-extern const kit_row kit_rows[];
-extern const size_t kit_row_count;
+extern const kit_row kit_entry_rows[];
+extern const size_t kit_entry_row_count;
+extern const kit_row kit_stream_rows[];
+extern const size_t kit_stream_row_count;
+
+/* All rows, counted from 0; NULL after the last. */
+const kit_row *kit_row_at(size_t index);
 
 /* Appends the whole vector file. */
 void kit_render(const kit_row *row, cb_buffer *file);

@@ -38,8 +38,8 @@ int main(int argument_count, char **arguments)
         return 2;
     }
     int failed = 0;
-    for (size_t i = 0; i < kit_row_count; i++) {
-        failed |= write_vector(&kit_rows[i], arguments[1]);
+    for (size_t i = 0; kit_row_at(i) != NULL; i++) {
+        failed |= write_vector(kit_row_at(i), arguments[1]);
     }
     return failed;
 }
