@@ -27,7 +27,7 @@ cb_status cb_chain_advance(cb_chain *chain, const cb_entry_header *header,
         memcmp(hash, &chain->head, sizeof chain->head) == 0) {
         return CB_EXISTS;
     }
-    if (chain->seq == UINT64_MAX || seq != chain->seq + 1) {
+    if (seq - 1 != chain->seq) {
         return broken(reterr_error, seq,
                       seq <= chain->seq ? "uses a number that is taken"
                                         : "leaves a gap before it");

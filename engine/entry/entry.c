@@ -3,7 +3,10 @@
 
 #include <string.h>
 
-#define TIME_MS_MAX UINT64_C(0xffffffffffff)
+/* Every integer of 8 bytes stays below 2^63: databases and JSON have no more.
+ */
+#define NUMBER_MAX  ((uint64_t)INT64_MAX)
+#define TIME_MS_MAX (NUMBER_MAX >> 16)
 
 static const uint8_t magic[4] = { 'C', 'B', 'E', '1' };
 
@@ -14,7 +17,7 @@ int64_t cb_entry_time_ms(uint64_t time)
 
 /*
  * A full counter carries into the milliseconds, which keeps the order.  The
- * last time of all has nothing later: 10889-08-02 is a received clock gone
+ * last time of all has nothing later: the year 6429 is a received clock gone
  * wrong, which CB_CLOCK_FORWARD_MS_MAX keeps from us.
  */
 uint64_t cb_entry_time_next(uint64_t last, int64_t now_ms)
@@ -27,7 +30,7 @@ uint64_t cb_entry_time_next(uint64_t last, int64_t now_ms)
     if (now > last) {
         return now;
     }
-    return last == UINT64_MAX ? last : last + 1;
+    return last >= NUMBER_MAX ? NUMBER_MAX : last + 1;
 }
 
 void entry_header_encode(const cb_entry_header *header, uint8_t *ret_bytes)
@@ -142,8 +145,13 @@ cb_status entry_header_check(const cb_entry_header *header, cb_status status,
         (header->flags & ENTRY_FLAGS_CLOCK_MASK) > CB_CLOCK_SET_BY_SYNC) {
         return newer(reterr_error, "flags", header->flags);
     }
-    if (header->seq == 0) {
-        return refuse(reterr_error, status, "seq", "is zero");
+    if (header->seq == 0 || header->seq > NUMBER_MAX) {
+        return refuse(reterr_error, status, "seq", "is not from 1 to 2^63 - 1");
+    }
+    if (header->time > NUMBER_MAX || header->seen_size > NUMBER_MAX) {
+        return refuse(reterr_error, status,
+                      header->time > NUMBER_MAX ? "time" : "seen_size",
+                      "is more than 2^63 - 1");
     }
     if (cb_is_zero(&header->prev, sizeof header->prev) != (header->seq == 1)) {
         return refuse(reterr_error, status, "prev",

@@ -379,9 +379,10 @@ Test(entry, time_goes_forward_whatever_the_clock_does)
         { 0x90005, 2, 0x90006 },
         { 0, -5, 1 },
         { 7, INT64_MIN, 8 },
-        { 0, INT64_MAX, UINT64_C(0xffffffffffff0000) },
-        { UINT64_MAX - 1, 5, UINT64_MAX },
-        { UINT64_MAX, 5, UINT64_MAX },
+        { 0, INT64_MAX, UINT64_C(0x7fffffffffff0000) },
+        { INT64_MAX - 1, 5, INT64_MAX },
+        { INT64_MAX, 5, INT64_MAX },
+        { UINT64_MAX, 5, INT64_MAX },
     };
 
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -493,16 +494,4 @@ Test(chain, skips_what_comes_twice_and_stays_as_it_was_after_a_refusal)
     header.seq = 2;
     expect_ok(cb_chain_advance(&chain, &header, &second, test_error()));
     cr_expect(chain.seq == 2 && memcmp(&chain.head, &second, 32) == 0);
-}
-
-Test(chain, ends_at_the_last_number_of_all)
-{
-    cb_chain chain = { .seq = UINT64_MAX, .head = { { 1 } } };
-    const cb_entry_header header = { .kind = CB_ENTRY_CASE, .seq = 0 };
-    const cb_hash hash = { { 2 } };
-
-    expect_status(CB_DAMAGED,
-                  cb_chain_advance(&chain, &header, &hash, test_error()));
-
-    cr_expect(chain.seq == UINT64_MAX);
 }

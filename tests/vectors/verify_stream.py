@@ -106,6 +106,7 @@ def read_entry(data):
              "seen": data[136:176], "length": number_at(data, 180, 4),
              "body": data[HEADER:-64], "signature": data[-64:]}
     clear = entry["flags"] & 4
+    demand(max(data[40], data[128], data[136]) < 128, "a number is too large")
     demand(entry["flags"] & ~7 == 0 and entry["flags"] & 3 != 3,
            "its flags are newer than this program")
     demand(entry["length"] == len(entry["body"]), "its length is not its own")
