@@ -82,8 +82,8 @@ static cb_status read_line_of(int descriptor, char *line, size_t line_size,
 static cb_status read_passphrase_of(int descriptor, char *text, cb_error *error)
 {
     size_t size = 0;
-    cb_status status =
-        read_line_of(descriptor, text, PASSPHRASE_ROOM, &size, error);
+    cb_status status = read_line_of(
+        descriptor, text, (size_t)CB_PASSPHRASE_BYTES_MAX + 1, &size, error);
     if (status == CB_LIMIT) {
         return refuse_long_passphrase(error);
     }

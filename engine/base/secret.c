@@ -13,6 +13,12 @@ struct cb_secret {
 cb_status cb_secret_create(size_t size, cb_secret **ret_secret,
                            cb_error *reterr_error)
 {
+    /* A passphrase is asked for before there is a store that would have
+     * started the library; without it, guarded memory ends the process. */
+    if (sodium_init() < 0) {
+        return cb_error_set(reterr_error, CB_FAILED,
+                            "the cryptographic library does not start");
+    }
     cb_secret *secret = calloc(1, sizeof *secret);
     uint8_t *bytes = sodium_malloc(size);
     if (secret == NULL || bytes == NULL) {
