@@ -244,9 +244,17 @@ bool cb_hex_parse(const char *text, uint8_t *ret_bytes, size_t size)
            parsed == size;
 }
 
-/* libsodium refuses both missing padding and bits that are not zero. */
+/*
+ * libsodium refuses both missing padding and bits that are not zero, but where
+ * char is signed, 1.0.18 reads each byte above 127 as a slash.
+ */
 bool cb_base64_parse(cb_span text, uint8_t *ret_bytes, size_t size)
 {
+    for (size_t i = 0; i < text.size; i++) {
+        if (text.bytes[i] > 127) {
+            return false;
+        }
+    }
     size_t parsed = 0;
     const char *end = NULL;
     return sodium_base642bin(ret_bytes, size, (const char *)text.bytes,
