@@ -218,11 +218,13 @@ cb_status cb_ssh_allowed_signer(const char *principal,
 void cb_ssh_fingerprint(const uint8_t public_key[CB_PUBLIC_KEY_BYTES],
                         char ret_text[CB_SSH_FINGERPRINT_TEXT_BYTES])
 {
+    static const char prefix[] = "SHA256:";
     uint8_t key[KEY_BLOB_BYTES];
     uint8_t hash[crypto_hash_sha256_BYTES];
     build_key_blob(public_key, key);
     crypto_hash_sha256(hash, key, sizeof key);
-    memcpy(ret_text, "SHA256:", 7);
-    sodium_bin2base64(ret_text + 7, CB_SSH_FINGERPRINT_TEXT_BYTES - 7, hash,
+    memcpy(ret_text, prefix, sizeof prefix);
+    sodium_bin2base64(ret_text + sizeof prefix - 1,
+                      CB_SSH_FINGERPRINT_TEXT_BYTES - (sizeof prefix - 1), hash,
                       sizeof hash, sodium_base64_VARIANT_ORIGINAL_NO_PADDING);
 }

@@ -299,7 +299,7 @@ cb_status cb_checkpoint_verify(cb_span note, const cb_note_key *key,
                                cb_checkpoint *ret_checkpoint,
                                cb_error *reterr_error)
 {
-    cb_note parsed;
+    cb_note parsed = { .signature_count = 0 };
     cb_status status = cb_checkpoint_parse(note, &parsed, reterr_error);
     if (status != CB_OK) {
         return status;
