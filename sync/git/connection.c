@@ -243,19 +243,44 @@ cb_status cb_git_connection_fail(cb_git_connection *connection, int code,
                         connection->transport->name, words);
 }
 
+/*
+ * No setting may turn the address into another.  (And looking for one costs
+ * memory that libgit2 1.5 never gives back, some 20 kB for each setting.)
+ */
+static int begin_remote(cb_git_connection *connection,
+                        git_repository *repository_handle, const char *url)
+{
+    git_remote_create_options creation;
+    git_remote_connect_options options;
+    (void)git_remote_create_options_init(&creation,
+                                         GIT_REMOTE_CREATE_OPTIONS_VERSION);
+    (void)git_remote_connect_options_init(&options,
+                                          GIT_REMOTE_CONNECT_OPTIONS_VERSION);
+    creation.repository = repository_handle;
+    creation.flags = GIT_REMOTE_CREATE_SKIP_INSTEADOF |
+                     GIT_REMOTE_CREATE_SKIP_DEFAULT_FETCHSPEC;
+    options.callbacks = connection->callbacks;
+    int code = git_remote_create_with_opts(&connection->remote, url, &creation);
+    if (code < 0) {
+        return code;
+    }
+    return git_remote_connect_ext(connection->remote,
+                                  connection->service == CB_GIT_SERVICE_PUSH
+                                      ? GIT_DIRECTION_PUSH
+                                      : GIT_DIRECTION_FETCH,
+                                  &options);
+}
+
 cb_status cb_git_connection_open(cb_git_connection *connection,
                                  git_repository *repository_handle,
                                  cb_error *reterr_error)
 {
     const cb_transport *transport = connection->transport;
-    git_remote_connect_options options;
     cb_buffer url;
     cb_status status = CB_OK;
     int code = 0;
 
     cb_buffer_init(&url, 4096);
-    (void)git_remote_connect_options_init(&options,
-                                          GIT_REMOTE_CONNECT_OPTIONS_VERSION);
     (void)git_remote_init_callbacks(&connection->callbacks,
                                     GIT_REMOTE_CALLBACKS_VERSION);
     connection->callbacks.payload = connection;
@@ -277,19 +302,7 @@ cb_status cb_git_connection_open(cb_git_connection *connection,
     if (status != CB_OK) {
         goto out;
     }
-    code = repository_handle ? git_remote_create_anonymous(&connection->remote,
-                                                           repository_handle,
-                                                           cb_buffer_text(&url))
-                             : git_remote_create_detached(&connection->remote,
-                                                          cb_buffer_text(&url));
-    if (code == 0) {
-        options.callbacks = connection->callbacks;
-        code = git_remote_connect_ext(connection->remote,
-                                      connection->service == CB_GIT_SERVICE_PUSH
-                                          ? GIT_DIRECTION_PUSH
-                                          : GIT_DIRECTION_FETCH,
-                                      &options);
-    }
+    code = begin_remote(connection, repository_handle, cb_buffer_text(&url));
     if (code < 0) {
         status = cb_git_connection_fail(connection, code, reterr_error);
     }
