@@ -531,3 +531,76 @@ Test(model, describes_its_types_for_programs)
     json_decref(types);
     json_decref(consent);
 }
+
+/* Sets what stands at one step of a walk through the model's own files. */
+static void replace_member(json_t *document, size_t step, json_t *with)
+{
+    json_t *fields = json_object_get(document, "fields");
+    size_t top = json_object_size(document);
+    json_t *object = document;
+    if (step >= top) {
+        step -= top;
+        for (size_t i = 0; i < json_array_size(fields); i++) {
+            object = json_array_get(fields, i);
+            if (step < json_object_size(object))
+                break;
+            step -= json_object_size(object);
+        }
+    }
+    void *at = json_object_iter(object);
+    while (step-- > 0)
+        at = json_object_iter_next(object, at);
+    json_object_iter_set_new(object, at, with);
+}
+
+static size_t count_members(const json_t *document)
+{
+    const json_t *fields = json_object_get(document, "fields");
+    size_t count = json_object_size(document);
+    for (size_t i = 0; i < json_array_size(fields); i++)
+        count += json_object_size(json_array_get(fields, i));
+    return count;
+}
+
+/*
+ * Every member of a type, its own and its fields', in turn becomes each of a
+ * few things that it should not be.  Nothing but a refusal may come of it, or a
+ * model that is still sound.
+ */
+Test(model, survives_any_member_being_something_else)
+{
+    static const char *const things[] = { "[null]",   "[-1]", "[\"\"]",
+                                          "[[[[]]]]", "[{}]", "[\"A\\nb\"]" };
+    const cb_embedded_file *file = cb_embedded_find("case/consent.json");
+    const json_t *source =
+        json_loadb((const char *)file->bytes, file->size, 0, NULL);
+    size_t refused = 0;
+    size_t tried = 0;
+
+    cr_assert_not_null(source);
+    for (size_t step = 0; step < count_members(source); step++) {
+        for (size_t i = 0; i < sizeof things / sizeof things[0]; i++) {
+            json_t *document = json_deep_copy(source);
+            json_t *thing = json_loads(things[i], 0, NULL);
+            json_object_set_new(document, "type", json_string("own"));
+            replace_member(document, step,
+                           json_incref(json_array_get(thing, 0)));
+            char *text = json_dumps(document, 0);
+            cb_model *made = NULL;
+            cb_error_clear(test_error());
+            cb_status status = with_file(text, &made);
+            cr_expect(status == CB_OK || (status == CB_INPUT && made == NULL &&
+                                          test_error()->what[0] != '\0'),
+                      "%s", test_describe(status));
+            refused += status == CB_INPUT;
+            tried++;
+            cb_model_destroy(made);
+            free(text);
+            json_decref(thing);
+            json_decref(document);
+        }
+    }
+    /* Free words, such as a help text, may be "A" or "b" but little else. */
+    cr_expect_gt(refused * 10, tried * 9, "%zu of %zu", refused, tried);
+    json_decref((json_t *)(uintptr_t)source);
+}
