@@ -68,6 +68,7 @@ typedef enum cb_issue_form {
 /* One of several values in a conflict, with the entries that say so. */
 typedef struct cb_issue_choice {
     const json_t *value;
+    cb_record_id record; /* that stands if it is chosen */
     const cb_hash *heads;
     size_t head_count;
 } cb_issue_choice;

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <casebound/fold.h>
+
+#include "case/state.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+typedef cb_status (*step)(cb_case_state *state, cb_error *error);
+
+static const step steps[] = {
+    cb_case_order,        cb_case_collect,         cb_case_write,
+    cb_case_merge_fields, cb_case_merge_registers, cb_case_find_conflicts,
+    cb_case_practise,     cb_case_close_issues,    cb_case_write_text,
+};
+
+cb_status cb_fold(const cb_model *model, const cb_fact *facts, size_t count,
+                  cb_case_state **ret_state, cb_error *reterr_error)
+{
+    cb_case_state *state = calloc(1, sizeof *state);
+    cb_status status = CB_OK;
+    if (state == NULL) {
+        return cb_error_set(reterr_error, CB_NO_MEMORY, "out of memory");
+    }
+    state->model = model;
+    cb_buffer_init(&state->text, CB_STATE_TEXT_BYTES_MAX);
+    state->owned = json_array();
+    if (state->owned == NULL) {
+        status = cb_error_set(reterr_error, CB_NO_MEMORY, "out of memory");
+        goto out;
+    }
+    status = cb_case_read(state, facts, count, reterr_error);
+    for (size_t i = 0; i < sizeof steps / sizeof *steps && status == CB_OK;
+         i++) {
+        status = steps[i](state, reterr_error);
+    }
+    if (status == CB_OK) {
+        *ret_state = state;
+        state = NULL;
+    }
+out:
+    cb_case_state_destroy(state);
+    return status;
+}
+
+void cb_case_state_destroy(cb_case_state *state)
+{
+    if (state == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < state->entry_count; i++) {
+        json_decref(state->entries[i].body);
+    }
+    json_decref(state->owned);
+    cb_buffer_clear(&state->text);
+    cb_arena_clear(&state->arena);
+    free(state);
+}
+
+cb_case_id cb_case_state_case(const cb_case_state *state)
+{
+    return state->id;
+}
+
+const char *cb_case_state_reference(const cb_case_state *state)
+{
+    return state->reference;
+}
+
+const char *cb_case_state_stage(const cb_case_state *state)
+{
+    return state->stage;
+}
+
+const char *cb_case_state_word(const cb_case_state *state)
+{
+    return state->word;
+}
+
+bool cb_case_state_since_ms(const cb_case_state *state, int64_t *ret_since_ms)
+{
+    if (state->since_known) {
+        *ret_since_ms = state->since_ms;
+    }
+    return state->since_known;
+}
+
+size_t cb_case_state_fact_count(const cb_case_state *state)
+{
+    return state->fact_count;
+}
+
+cb_fact_standing cb_case_state_standing(const cb_case_state *state, size_t fact)
+{
+    CB_ASSERT(fact < state->fact_count);
+    return state->standing[fact];
+}
+
+bool cb_case_state_knew(const cb_case_state *state, size_t a, size_t b)
+{
+    CB_ASSERT(a < state->fact_count);
+    CB_ASSERT(b < state->fact_count);
+    return state->standing[a] == CB_FACT_COUNTS &&
+           state->standing[b] == CB_FACT_COUNTS &&
+           cb_case_knows(state, state->entry_of_fact[a],
+                         state->entry_of_fact[b]);
+}
+
+size_t cb_case_state_record_count(const cb_case_state *state)
+{
+    return state->record_count;
+}
+
+cb_record_id cb_case_state_record_id(const cb_case_state *state, size_t record)
+{
+    CB_ASSERT(record < state->record_count);
+    return state->records[record].id;
+}
+
+const char *cb_case_state_record_type(const cb_case_state *state, size_t record)
+{
+    CB_ASSERT(record < state->record_count);
+    return state->records[record].type_name;
+}

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Facts into entries: each once, sorted by hash, its body taken apart. */
+#include "base/json.h"
+#include "case/state.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static int compare_entries(const void *a, const void *b)
+{
+    const cb_case_entry *left = a;
+    const cb_case_entry *right = b;
+    int order = memcmp(left->hash.bytes, right->hash.bytes, CB_HASH_BYTES);
+    if (order == 0) {
+        /* Of one entry handed in twice, once admitted is admitted. */
+        order = (int)right->admitted - (int)left->admitted;
+    }
+    if (order == 0) {
+        order = left->fact < right->fact ? -1 : 1;
+    }
+    return order;
+}
+
+static bool read_place(const json_t *value, cb_place *ret_place)
+{
+    cb_place place = { 0 };
+    const char *letter = cb_json_text(value, "class");
+    cb_class class = letter != NULL ? cb_class_parse(letter) : CB_CLASS_NONE;
+    if (class == CB_CLASS_NONE || class == CB_CLASS_SIDE) {
+        return false;
+    }
+    place.class = (uint8_t) class;
+    bool sided = class == CB_CLASS_V || class == CB_CLASS_O;
+    bool named = json_object_get(value, "person") != NULL;
+    if (sided != named ||
+        (named && !cb_json_bytes(value, "person", place.person.bytes,
+                                 sizeof place.person.bytes))) {
+        return false;
+    }
+    *ret_place = place;
+    return true;
+}
+
+static bool read_body(const json_t *body, cb_case_entry *entry)
+{
+    int64_t schema = 0;
+    if (!cb_json_bytes(body, "author", entry->author.bytes,
+                       sizeof entry->author.bytes) ||
+        !read_place(json_object_get(body, "compartment"), &entry->place) ||
+        !cb_json_integer(body, "schema", &schema) || schema < 1) {
+        return false;
+    }
+    entry->newer = schema > 1;
+    entry->happened_known = cb_json_integer(cb_json_object(body, "happened"),
+                                            "ms", &entry->happened_ms);
+    entry->ops = cb_json_array(body, "ops");
+    return entry->ops != NULL && cb_json_array(body, "deps") != NULL &&
+           json_array_size(entry->ops) <= CB_OPERATIONS_MAX;
+}
+
+/* Entries that name no case at all are kept, but cannot decide which it is. */
+static cb_status read_case(cb_case_state *state, const json_t *body,
+                           cb_error *error)
+{
+    cb_case_id id;
+    if (!cb_json_bytes(body, "case", id.bytes, sizeof id.bytes)) {
+        return CB_OK;
+    }
+    if (!state->id_known) {
+        state->id = id;
+        state->id_known = true;
+    }
+    if (memcmp(id.bytes, state->id.bytes, sizeof id.bytes) != 0) {
+        return cb_error_set(error, CB_INPUT,
+                            "the entries belong to more than one case");
+    }
+    return CB_OK;
+}
+
+static void drop_repeated(cb_case_state *state)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < state->entry_count; i++) {
+        cb_case_entry *entry = &state->entries[i];
+        if (kept > 0 && memcmp(&state->entries[kept - 1].hash, &entry->hash,
+                               sizeof entry->hash) == 0) {
+            state->standing[entry->fact] = CB_FACT_REPEATED;
+            json_decref(entry->body);
+            entry->body = NULL;
+            continue;
+        }
+        if (kept != i) {
+            state->entries[kept] = *entry;
+            entry->body = NULL;
+        }
+        kept++;
+    }
+    state->entry_count = kept;
+}
+
+cb_status cb_case_read(cb_case_state *state, const cb_fact *facts, size_t count,
+                       cb_error *reterr_error)
+{
+    state->entries =
+        cb_arena_allocate(&state->arena, count, sizeof *state->entries);
+    state->standing =
+        cb_arena_allocate(&state->arena, count, sizeof *state->standing);
+    state->entry_of_fact =
+        cb_arena_allocate(&state->arena, count, sizeof *state->entry_of_fact);
+    cb_status status = cb_arena_check(&state->arena, reterr_error);
+    if (status != CB_OK) {
+        return status;
+    }
+    state->fact_count = count;
+    for (size_t i = 0; i < count; i++) {
+        status = read_case(state, facts[i].body, reterr_error);
+        if (status != CB_OK) {
+            return status;
+        }
+        state->entries[i] = (cb_case_entry){
+            .hash = facts[i].entry,
+            .stream = facts[i].stream,
+            .seq = facts[i].seq,
+            .time = facts[i].time,
+            .fact = i,
+            .body = json_incref((json_t *)(uintptr_t)facts[i].body),
+            .admitted = facts[i].admitted,
+        };
+        state->entry_count++;
+    }
+    if (count > 1) {
+        qsort(state->entries, count, sizeof *state->entries, compare_entries);
+    }
+    drop_repeated(state);
+    if (state->entry_count > CB_CASE_ENTRIES_MAX) {
+        return cb_error_set(reterr_error, CB_LIMIT,
+                            "the case has more than %d entries",
+                            CB_CASE_ENTRIES_MAX);
+    }
+    for (size_t i = 0; i < state->entry_count; i++) {
+        cb_case_entry *entry = &state->entries[i];
+        entry->well_formed = read_body(entry->body, entry);
+    }
+    return CB_OK;
+}

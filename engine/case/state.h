@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The state of a case from the inside, and the steps that build it:
+ *
+ *   read       facts -> entries, sorted by hash, each once
+ *   causality  which entries count, in causal order, and who knew what
+ *   record     operations -> records, and writes to their fields
+ *   field      writes to one field -> its heads and the value in force
+ *   registers  records of one key -> the records in force
+ *   practice   what it means: conflicts, alerts, tasks, the state in words
+ *   document   the canonical text, its fingerprint
+ *
+ * From `causality` on, entries[0 .. counted) are in an order in which causes
+ * come before effects, and "entry" is an index into it.  That order breaks ties
+ * by hash; nothing but the layout of lists may depend on the tie-break.
+ *
+ * Who knew what is kept exactly, one bit for each pair, not as a vector of
+ * sequence numbers: a stream that forked has two entries of one number, and a
+ * vector could not tell which of them was known.  20,000 entries take 25 MB.
+ */
+#ifndef CASEBOUND_CASE_STATE_H
+#define CASEBOUND_CASE_STATE_H
+
+#include "case/arena.h"
+
+#include <casebound/fold.h>
+#include <casebound/model.h>
+
+#define CB_NOTHING SIZE_MAX
+
+/* More than any case of CB_CASE_ENTRIES_MAX full entries can give. */
+#define CB_STATE_TEXT_BYTES_MAX 4000000000u
+
+/* Where an entry lives: class letter, and the party for V and O. */
+typedef struct cb_place {
+    uint8_t class;
+    cb_record_id person;
+} cb_place;
+
+typedef struct cb_case_entry {
+    cb_hash hash;
+    cb_stream_id stream;
+    uint64_t seq;
+    uint64_t time;
+    size_t fact; /* index in the caller's array */
+    json_t *body;
+    bool admitted;
+    bool well_formed; /* else nothing of it is applied */
+    bool newer;       /* holds something of a newer version */
+    bool happened_known;
+    int64_t happened_ms;
+    cb_person_id author;
+    cb_place place;
+    const json_t *ops;
+    size_t *deps; /* indices of entries, as of the step */
+    size_t dep_count;
+    bool dep_missing;
+} cb_case_entry;
+
+typedef enum cb_op_kind {
+    CB_OP_CREATE,
+    CB_OP_PART,
+    CB_OP_SET,
+    CB_OP_STRIKE,
+    CB_OP_RESOLVE,
+    CB_OP_OVERRIDE
+} cb_op_kind;
+
+typedef struct cb_op {
+    cb_op_kind kind;
+    size_t entry;
+    const json_t *json;
+    cb_record_id record;
+} cb_op;
+
+/* One entry's word on one field. */
+typedef struct cb_write {
+    size_t record;
+    const char *name;
+    const cb_field *field; /* NULL where the model does not know it */
+    size_t entry;
+    size_t order; /* among the operations of the case */
+    cb_op_kind kind;
+    const json_t *value;
+    const json_t *resolves; /* of CB_OP_RESOLVE: hashes */
+    bool named;             /* by a resolution whose author knew it */
+    bool head;
+} cb_write;
+
+/* A field of a record, merged. */
+typedef struct cb_merged {
+    const char *name;
+    const cb_field *field;
+    size_t record;
+    const cb_write *writes; /* in causal order */
+    size_t write_count;
+    const cb_write **heads;
+    size_t head_count;
+    const json_t **values; /* the different ones among the heads */
+    size_t value_count;
+    const json_t *value; /* in force; NULL where nothing is */
+    bool contested;      /* somebody has to decide */
+} cb_merged;
+
+typedef struct cb_case_record {
+    cb_record_id id;
+    const char *type_name;
+    const cb_type *type; /* NULL where the model does not know it */
+    bool about_known;
+    cb_record_id about;
+    size_t created;  /* entry, CB_NOTHING where only parts are here */
+    size_t first_op; /* into ops sorted by record */
+    size_t op_count;
+    bool struck;
+    size_t struck_by; /* entry */
+    const cb_merged *fields;
+    size_t field_count;
+    size_t first_decision; /* into decisions */
+    size_t decision_count;
+    const char *mark; /* for a timeline, or NULL */
+} cb_case_record;
+
+/* The records that write one register, and those in force. */
+typedef struct cb_register {
+    const cb_type *type;
+    const char *key; /* the key's parts, separated by spaces */
+    size_t *records; /* all of them, in the order of records */
+    size_t record_count;
+    size_t *heads; /* those that no later one replaced */
+    size_t head_count;
+    size_t in_force; /* a record, CB_NOTHING where contested */
+    bool contested;
+} cb_register;
+
+/* A resolve operation, for conflicts that are not about one field. */
+typedef struct cb_decision {
+    uint8_t issue[CB_ISSUE_ID_BYTES];
+    size_t entry;
+    size_t *known; /* the entries that it names and whose author knew, sorted */
+    size_t known_count;
+    size_t named_count; /* heads that it names in all */
+    const json_t *value;
+} cb_decision;
+
+/* How grave a state is, from least to most; the gravest names the case. */
+typedef enum cb_word_weight {
+    CB_WORD_NONE,
+    CB_WORD_OPEN,
+    CB_WORD_CLOSED,
+    CB_WORD_CONTESTED,
+    CB_WORD_SUSPENDED,
+    CB_WORD_HELD_CONTESTED
+} cb_word_weight;
+
+struct cb_case_state {
+    const cb_model *model;
+    cb_arena arena;
+    cb_case_id id;
+    bool id_known;
+
+    cb_case_entry *entries;
+    size_t entry_count;
+    size_t counted;
+    size_t *by_hash;          /* those that count, sorted by hash */
+    uint64_t *knowledge;      /* rows of bits, see knows() */
+    size_t *knowledge_offset; /* of an entry's row */
+    cb_fact_standing *standing;
+    size_t *entry_of_fact;
+    size_t fact_count;
+
+    cb_op *ops; /* by record, then causal order */
+    size_t op_count;
+    cb_case_record *records; /* by id */
+    size_t record_count;
+    cb_write *writes;
+    size_t write_count;
+
+    cb_register *registers;
+    size_t register_count;
+
+    cb_decision *decisions; /* by record, then causal order */
+    size_t decision_count;
+    json_t *owned; /* values that no body holds */
+
+    cb_issue *issues;
+    size_t issue_count;
+    size_t issue_capacity;
+
+    const char *reference;
+    const char *stage;
+    const char *word;
+    cb_word_weight word_weight;
+    size_t since; /* entry */
+    bool since_known;
+    int64_t since_ms;
+
+    cb_buffer text;
+    cb_hash fingerprint;
+};
+
+/* read.c */
+CB_NODISCARD cb_status cb_case_read(cb_case_state *state, const cb_fact *facts,
+                                    size_t count, cb_error *reterr_error);
+
+/* causality.c */
+CB_NODISCARD cb_status cb_case_order(cb_case_state *state,
+                                     cb_error *reterr_error);
+
+/* Whether entry `later` was written knowing `earlier`; not true of itself. */
+bool cb_case_knows(const cb_case_state *state, size_t later, size_t earlier);
+
+/* Index of an entry that counts, or CB_NOTHING. */
+size_t cb_case_find_entry(const cb_case_state *state, const cb_hash *hash);
+
+/* record.c */
+CB_NODISCARD cb_status cb_case_collect(cb_case_state *state,
+                                       cb_error *reterr_error);
+size_t cb_case_find_record(const cb_case_state *state, const cb_record_id *id);
+
+/* write.c */
+CB_NODISCARD cb_status cb_case_write(cb_case_state *state,
+                                     cb_error *reterr_error);
+/* Whether entries of `place` may hold `field` of a record (NULL: itself). */
+bool cb_place_fits(const cb_place *place, const cb_type *type,
+                   const cb_field *field, const cb_record_id *record,
+                   const cb_record_id *about);
+/* The entry that heads[i] of an operation names, or CB_NOTHING. */
+size_t cb_head_entry(const cb_case_state *state, const json_t *heads, size_t i);
+
+/* field.c */
+CB_NODISCARD cb_status cb_case_merge_fields(cb_case_state *state,
+                                            cb_error *reterr_error);
+const cb_merged *cb_record_field(const cb_case_record *record,
+                                 const char *name);
+/* The value in force, or NULL. */
+const json_t *cb_record_value(const cb_case_record *record, const char *name);
+const char *cb_record_code(const cb_case_record *record, const char *name);
+bool cb_record_contested(const cb_case_record *record, const char *name);
+/* Whether a set field holds, or a code field is, `text`. */
+bool cb_value_has(const json_t *value, const char *text);
+
+/* register.c */
+CB_NODISCARD cb_status cb_case_merge_registers(cb_case_state *state,
+                                               cb_error *reterr_error);
+bool cb_is_consent(const cb_type *type);
+const json_t *cb_record_most_protective(const cb_case_record *record);
+const json_t *cb_register_value(const cb_case_record *record);
+const cb_register *cb_case_register(const cb_case_state *state,
+                                    const char *type, const char *key);
+
+/* issue.c */
+/*
+ * Adds an issue: id from kind, record, field and heads; heads are sorted and
+ * kept.  Texts must be literals or of the arena.  NULL after a failure.  The
+ * pointer is good until the next one is added.
+ */
+cb_issue *cb_case_add_issue(cb_case_state *state, const cb_issue *draft,
+                            const size_t *entries, size_t entry_count);
+void cb_case_add_finding(cb_case_state *state, const char *kind, size_t entry,
+                         const cb_record_id *record, const char *field,
+                         const char *sentence);
+/* What was decided about it, or NULL: see issue.c. */
+const cb_decision *cb_case_decision(const cb_case_state *state,
+                                    const cb_issue *issue);
+CB_NODISCARD cb_status cb_case_close_issues(cb_case_state *state,
+                                            cb_error *reterr_error);
+
+/* conflict.c, practice.c and the rows that they call */
+CB_NODISCARD cb_status cb_case_find_conflicts(cb_case_state *state,
+                                              cb_error *reterr_error);
+size_t cb_register_entries(const cb_case_record *record, size_t *entries,
+                           size_t most);
+CB_NODISCARD cb_status cb_case_practise(cb_case_state *state,
+                                        cb_error *reterr_error);
+
+/* document.c */
+CB_NODISCARD cb_status cb_case_write_text(cb_case_state *state,
+                                          cb_error *reterr_error);
+
+#endif
