@@ -3,6 +3,7 @@
 
 #include "base/json.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static const char *const merge_names[] = {
@@ -307,8 +308,8 @@ cb_status cb_type_find_field(const cb_type *type, const char *name,
             best = distance;
         }
     }
-    char command[CB_MODEL_NAME_BYTES_MAX + 2] = " ";
-    strncat(command, type->name, CB_MODEL_NAME_BYTES_MAX);
+    char command[CB_MODEL_NAME_BYTES_MAX + 2];
+    (void)snprintf(command, sizeof command, " %s", type->name);
     cb_status status = cb_error_set(
         reterr_error, CB_INPUT, "'%s' has no field '%.64s'", type->title, name);
     suggest(reterr_error, nearest, best, name, command);
