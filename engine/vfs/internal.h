@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the files of this folder share.  vfs.h has the concept and the layouts.
+ */
+#ifndef CASEBOUND_VFS_INTERNAL_H
+#define CASEBOUND_VFS_INTERNAL_H
+
+#include "vfs/vfs.h"
+#include <assert.h>
+#include <casebound/identifier.h>
+#include <sys/types.h>
+
+#define CB_VFS_VERSION        1
+#define CB_VFS_HEAD_BYTES     16
+#define CB_VFS_EPOCH_BYTES    10
+#define CB_VFS_NONCE_BYTES    16
+#define CB_VFS_TAG_BYTES      16
+#define CB_VFS_PAGE_BYTES_MIN 512
+#define CB_VFS_PAGE_BYTES_MAX 65536
+
+/* The first 16 bytes of page 1, as they stand in the file. */
+struct cb_vfs_head {
+    uint8_t bytes[CB_VFS_HEAD_BYTES];
+};
+
+/* Also the first byte of what is authenticated. */
+enum cb_vfs_domain {
+    CB_VFS_DOMAIN_MAIN = 'D',
+    CB_VFS_DOMAIN_WAL = 'W',
+    CB_VFS_DOMAIN_JOURNAL = 'J',
+};
+
+/* Where the nonces of one open file come from; zeroed when opened. */
+struct cb_vfs_nonces {
+    bool drawn;
+    pid_t owner;
+    uint8_t epoch[CB_VFS_EPOCH_BYTES];
+    uint16_t generation;
+    uint32_t counter;
+};
+
+/* Nonce and tag, as they stand at the end of a page. */
+struct cb_vfs_trailer {
+    uint8_t bytes[CB_VFS_NONCE_BYTES + CB_VFS_TAG_BYTES];
+};
+
+/* What a sealed piece is bound to. */
+struct cb_vfs_place {
+    enum cb_vfs_domain domain;
+    const struct cb_vfs_head *head;
+    uint64_t position;
+    const uint8_t *extra;
+    size_t extra_size;
+};
+
+struct cb_vfs_wal {
+    bool pending; /* a frame header waits for its page */
+    uint64_t pending_index;
+    uint8_t pending_header[24];
+    bool reread; /* the last operation read and verified this frame */
+    uint64_t reread_index;
+    bool authentic;       /* some frame has verified: the key is right */
+    bool commit_unsynced; /* the frame written last ends a transaction */
+    bool recovering;      /* SQLite walks the log from its start */
+    uint64_t walk_index;
+    uint32_t walk_checksum[2];
+    bool big_endian;
+    uint8_t salts[8];
+};
+
+struct cb_vfs_journal {
+    int collected; /* parts of a record at hand: 0, page number, page */
+    uint64_t record_offset;
+    bool super_journal; /* the trailer is being written */
+    bool authentic;
+    bool opened; /* checksum of the record read last */
+    bool opened_valid;
+    uint64_t opened_checksum_offset;
+    uint8_t opened_checksum[4];
+    bool header_seen;
+    uint64_t header_offset;
+    uint32_t header_records;
+};
+
+struct cb_vfs_block {
+    uint64_t counter; /* 0: never written, reads as zeros */
+    uint8_t tag[CB_VFS_TAG_BYTES];
+};
+
+struct cb_vfs_temporary {
+    sqlite3_mutex *mutex;
+    struct cb_vfs_block *blocks;
+    uint64_t block_count;
+    uint64_t block_capacity;
+    uint64_t counter;
+    uint64_t size;
+    uint64_t cached; /* block in the buffer, counted from 1; 0 is none */
+    bool dirty;
+    uint8_t key[CB_KEY_BYTES];
+};
+
+struct cb_vfs_file {
+    sqlite3_file base; /* must be first: SQLite knows only this */
+    cb_vfs *vfs;
+    sqlite3_file *real;
+    const char *path; /* SQLite's, valid while open; NULL for temporary */
+    enum cb_vfs_kind kind;
+    struct cb_vfs_nonces nonces;
+    struct cb_vfs_head head;
+    bool head_known;
+    uint8_t *buffer;
+    size_t buffer_size;
+    struct cb_vfs_file *next; /* list of open main files */
+
+    union {
+        struct cb_vfs_wal wal;
+        struct cb_vfs_journal journal;
+        struct cb_vfs_temporary temporary;
+    } state;
+};
+
+struct cb_vfs_epoch_keys;
+
+struct cb_vfs {
+    sqlite3_vfs vfs;
+    char name[40];
+    sqlite3_vfs *base;
+    const cb_environment *environment;
+    enum cb_vfs_cipher preferred;
+    size_t file_offset; /* of the VFS below's file inside ours */
+    cb_secret *keys;
+    cb_secret *epochs; /* expanded AES keys, most recently needed */
+    size_t epoch_next;
+    sqlite3_mutex *mutex; /* list of main files, epochs, damage */
+    struct cb_vfs_file *main_files;
+    bool damaged;
+    struct cb_vfs_damage damage;
+};
+
+/* cipher.c */
+CB_NODISCARD cb_status cb_vfs_keys_create(cb_vfs *vfs,
+                                          const cb_secret *master_key,
+                                          cb_error *reterr_error);
+void cb_vfs_keys_destroy(cb_vfs *vfs);
+
+/*
+ * Seals `size` bytes under a new nonce.  The result may be written over what is
+ * read.
+ */
+void cb_vfs_seal(cb_vfs *vfs, struct cb_vfs_nonces *nonces,
+                 const struct cb_vfs_place *place, const uint8_t *plain,
+                 size_t size, uint8_t *sealed, struct cb_vfs_trailer *trailer);
+
+/* In place; false, and the bytes are zeroed, where it does not verify. */
+CB_NODISCARD bool cb_vfs_unseal(cb_vfs *vfs, const struct cb_vfs_place *place,
+                                uint8_t *bytes, size_t size,
+                                const struct cb_vfs_trailer *trailer);
+
+/* main.c */
+uint32_t cb_vfs_head_page_size(const struct cb_vfs_head *head);
+enum cb_vfs_cipher cb_vfs_head_cipher(const struct cb_vfs_head *head);
+
+/*
+ * Reads the head out of an open file.  SQLITE_OK with *ret_known false where
+ * the file is empty or has none of ours; SQLITE_NOTADB with the damage noted
+ * where it cannot be read here.
+ */
+int cb_vfs_head_read(cb_vfs *vfs, sqlite3_file *real, const char *path,
+                     struct cb_vfs_head *ret_head, bool *ret_known);
+
+/* Verifies a whole page in place; afterwards it is as SQLite wants it. */
+CB_NODISCARD bool cb_vfs_page_unseal(cb_vfs *vfs,
+                                     const struct cb_vfs_head *head,
+                                     uint64_t page_number, uint8_t *page);
+
+/* Whether SQLite may write this page: reserved bytes zero, page 1 as ours. */
+CB_NODISCARD bool cb_vfs_page_acceptable(const struct cb_vfs_head *head,
+                                         uint64_t page_number,
+                                         const uint8_t *page);
+
+/*
+ * Takes the head of the main file that a journal or log belongs to.  False
+ * where that is not open, empty, or has no readable head.
+ */
+bool cb_vfs_head_find(struct cb_vfs_file *file, const char *suffix);
+
+/*
+ * Whether page 1 of the main file verifies, which tells a wrong key from a
+ * torn tail of log or journal.
+ */
+bool cb_vfs_key_fits(struct cb_vfs_file *file, const char *suffix);
+
+/* register.c */
+void cb_vfs_note_damage(cb_vfs *vfs, enum cb_vfs_kind kind,
+                        enum cb_vfs_fault fault, const char *path,
+                        uint64_t number);
+
+/* False where there is no memory. */
+CB_NODISCARD bool cb_vfs_file_reserve(struct cb_vfs_file *file, size_t size);
+
+/* Common parts of all tables of methods. */
+struct cb_vfs_file *cb_vfs_file_of(sqlite3_file *file);
+int cb_vfs_file_close(sqlite3_file *file);
+int cb_vfs_file_truncate(sqlite3_file *file, sqlite3_int64 size);
+int cb_vfs_file_sync(sqlite3_file *file, int flags);
+int cb_vfs_file_size(sqlite3_file *file, sqlite3_int64 *ret_size);
+int cb_vfs_file_lock(sqlite3_file *file, int level);
+int cb_vfs_file_unlock(sqlite3_file *file, int level);
+int cb_vfs_file_check_reserved_lock(sqlite3_file *file, int *ret_held);
+int cb_vfs_file_control(sqlite3_file *file, int operation, void *argument);
+int cb_vfs_file_sector_size(sqlite3_file *file);
+int cb_vfs_file_characteristics(sqlite3_file *file);
+
+extern const sqlite3_io_methods cb_vfs_main_methods;
+extern const sqlite3_io_methods cb_vfs_wal_methods;
+extern const sqlite3_io_methods cb_vfs_journal_methods;
+extern const sqlite3_io_methods cb_vfs_temporary_methods;
+extern const sqlite3_io_methods cb_vfs_plain_methods;
+
+/* temporary.c; SQLITE_OK or SQLITE_NOMEM. */
+int cb_vfs_temporary_init(struct cb_vfs_file *file);
+
+#endif

@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The encrypting VFS below a real SQLite: what is on the disk, what survives,
+ * and in every journal mode and with every cipher the same.
+ */
+#include "support/expect.h"
+#include "support/vfs_fixture.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "vfs/internal.h"
+
+static const enum cb_vfs_cipher ciphers[] = { CB_VFS_XCHACHA20_POLY1305,
+                                              CB_VFS_AES256_GCM };
+
+static const char *const modes[] = { "WAL", "DELETE", "TRUNCATE", "PERSIST" };
+
+/*
+ * Every kind of file that SQLite knows, on purpose through a tiny cache: main,
+ * log or journal, spilled pages, statement journal, sorter, temporary tables,
+ * a transaction over two files with its super-journal, VACUUM.
+ */
+static void work_hard(sqlite3 *database, cb_vfs *vfs, const char *attached)
+{
+    must(database, "PRAGMA temp_store=1; PRAGMA cache_size=20;"
+                   "PRAGMA cache_spill=10;");
+    must(database, "CREATE TABLE note(id INTEGER PRIMARY KEY, body TEXT, n)");
+    must(database,
+         "WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM c "
+         "WHERE i<3000) INSERT INTO note(body, n) SELECT '" CANARY
+         "' || i || '" CANARY "', abs(random()) FROM c");
+    must(database, "CREATE INDEX note_body ON note(body, n)");
+    must(database, "CREATE TEMP TABLE scratch AS SELECT body, n FROM note");
+    must(database, "CREATE INDEX temp.scratch_n ON scratch(n, body)");
+    must(database, "SELECT count(*) FROM (SELECT DISTINCT body || n FROM note "
+                   "ORDER BY n DESC, body)");
+    must(database, "BEGIN; UPDATE note SET body = body || 'x'; SAVEPOINT a; "
+                   "UPDATE note SET n = n + 1, body = body || 'y'; "
+                   "ROLLBACK TO a; DELETE FROM note WHERE id % 7 = 0; COMMIT");
+    must(database, "CREATE UNIQUE INDEX note_once ON note(id, body)");
+    expect_int(run(database, "UPDATE OR ABORT note SET id = CASE WHEN id > 2990"
+                             " THEN 2 ELSE id END, body = body || 'z'"),
+               SQLITE_CONSTRAINT_PRIMARYKEY);
+    char *sql = sqlite3_mprintf("ATTACH %Q AS other", attached);
+    must(database, sql);
+    sqlite3_free(sql);
+    expect_ok(cb_vfs_prepare(database, "other", test_error()));
+    must(database, "BEGIN; CREATE TABLE other.copy AS SELECT * FROM note; "
+                   "UPDATE note SET n = 0 WHERE id < 100; COMMIT");
+    must(database, "DELETE FROM note WHERE id > 1000");
+    must(database, "VACUUM");
+    expect_integrity(database);
+    struct cb_vfs_damage damage;
+    cr_expect(!cb_vfs_damage(vfs, &damage), "damage noted in sound files");
+}
+
+Test(vfs, writes_nothing_readable)
+{
+    spy_install();
+    /* The spy sees the canary where nothing is encrypted. */
+    struct fixture *fixture = fixture_create(ciphers[0]);
+    sqlite3 *plain = NULL;
+    expect_int(sqlite3_open_v2(fixture_path(fixture, "plain.db"), &plain,
+                               SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE,
+                               "unix-excl"),
+               SQLITE_OK);
+    must(plain, "CREATE TABLE t(x); INSERT INTO t VALUES('" CANARY "')");
+    sqlite3_close(plain);
+    cr_assert(spy_hits() > 0);
+    fixture_destroy(fixture);
+
+    for (size_t i = 0; i < 2; i++) {
+        for (size_t m = 0; m < 4; m++) {
+            if (!cb_vfs_cipher_available(ciphers[i])) {
+                continue;
+            }
+            fixture = fixture_create(ciphers[i]);
+            spy_reset();
+            sqlite3 *database = fixture_open(fixture, "a.db", modes[m]);
+            work_hard(database, fixture->vfs, fixture_path(fixture, "b.db"));
+            sqlite3_close(database);
+            cr_expect(spy_hits() == 0, "%d canaries in mode %s", spy_hits(),
+                      modes[m]);
+            cr_expect(spy_writes() > 1000);
+            fixture_destroy(fixture);
+        }
+    }
+}
+
+Test(vfs, works_with_every_page_size)
+{
+    for (int size = 512; size <= 65536; size *= 2) {
+        for (size_t m = 0; m < 2; m++) {
+            struct fixture *fixture = fixture_create(ciphers[m]);
+            sqlite3 *database = fixture_open(fixture, "a.db", NULL);
+            char sql[100];
+            snprintf(sql, sizeof sql, "PRAGMA page_size=%d", size);
+            must(database, sql);
+            snprintf(sql, sizeof sql, "PRAGMA journal_mode=%s", modes[m]);
+            must(database, sql);
+            must(database, "CREATE TABLE t(x); WITH RECURSIVE c(i) AS (SELECT 1"
+                           " UNION ALL SELECT i+1 FROM c WHERE i<300) INSERT "
+                           "INTO t SELECT randomblob(400) FROM c; "
+                           "UPDATE t SET x = randomblob(500); VACUUM");
+            sqlite3_close(database);
+            database = fixture_open(fixture, "a.db", NULL);
+            expect_int(query_int(database, "PRAGMA page_size"), size);
+            expect_int(query_int(database, "SELECT count(*) FROM t"), 300);
+            expect_integrity(database);
+            sqlite3_close(database);
+            fixture_destroy(fixture);
+        }
+    }
+}
+
+Test(vfs, is_a_target_and_a_source_of_backups)
+{
+    struct fixture *fixture = fixture_create(ciphers[0]);
+    sqlite3 *source = fixture_open(fixture, "a.db", "WAL");
+    sqlite3 *target = fixture_open(fixture, "b.db", NULL);
+    must(source, "CREATE TABLE t(x); INSERT INTO t VALUES('" CANARY "')");
+    sqlite3_backup *backup =
+        sqlite3_backup_init(target, "main", source, "main");
+    expect_int(sqlite3_backup_step(backup, -1), SQLITE_DONE);
+    expect_int(sqlite3_backup_finish(backup), SQLITE_OK);
+    sqlite3_close(target);
+    char *sql = sqlite3_mprintf("VACUUM INTO 'file:%s?vfs=unix'",
+                                fixture_path(fixture, "export.db"));
+    must(source, sql);
+    sqlite3_free(sql);
+    sqlite3_close(source);
+    cr_expect(file_contains(fixture_path(fixture, "export.db"), CANARY));
+    cr_expect(!file_contains(fixture_path(fixture, "b.db"), CANARY));
+    target = fixture_open(fixture, "b.db", NULL);
+    expect_int(query_int(target, "SELECT count(*) FROM t"), 1);
+    sqlite3_close(target);
+    fixture_destroy(fixture);
+}
+
+/* Without room at the end of its pages a file must not come to be. */
+Test(vfs, refuses_a_file_that_was_not_prepared)
+{
+    struct fixture *fixture = fixture_create(ciphers[0]);
+    sqlite3 *database = NULL;
+    expect_int(sqlite3_open_v2(fixture_path(fixture, "a.db"), &database,
+                               SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE,
+                               cb_vfs_name(fixture->vfs)),
+               SQLITE_OK);
+    cr_expect(run(database, "CREATE TABLE t(x)") != SQLITE_OK);
+    sqlite3_close(database);
+    struct stat status;
+    cr_expect(stat(fixture_path(fixture, "a.db"), &status) != 0 ||
+              status.st_size == 0);
+    fixture_destroy(fixture);
+}
+
+Test(vfs, refuses_another_page_size_and_keeps_the_data)
+{
+    struct fixture *fixture = fixture_create(ciphers[0]);
+    sqlite3 *database = fixture_open(fixture, "a.db", "DELETE");
+    must(database, "CREATE TABLE t(x); INSERT INTO t VALUES(7)");
+    must(database, "PRAGMA page_size=8192");
+    cr_expect(run(database, "VACUUM") != SQLITE_OK);
+    sqlite3_close(database);
+    database = fixture_open(fixture, "a.db", NULL);
+    expect_int(query_int(database, "SELECT x FROM t"), 7);
+    expect_integrity(database);
+    sqlite3_close(database);
+    fixture_destroy(fixture);
+}
+
+Test(vfs, serves_several_keys_in_one_process)
+{
+    struct fixture *one = fixture_create(ciphers[0]);
+    struct fixture *two = fixture_create(ciphers[0]);
+    sqlite3 *first = fixture_open(one, "a.db", "WAL");
+    sqlite3 *second = fixture_open(two, "a.db", "DELETE");
+    must(first, "CREATE TABLE t(x); INSERT INTO t VALUES(1)");
+    must(second, "CREATE TABLE t(x); INSERT INTO t VALUES(2)");
+    sqlite3 *again = fixture_open(one, "a.db", NULL);
+    must(again, "INSERT INTO t VALUES(3)");
+    must(first, "INSERT INTO t VALUES(4)");
+    expect_int(query_int(again, "SELECT sum(x) FROM t"), 8);
+    expect_int(query_int(second, "SELECT sum(x) FROM t"), 2);
+    sqlite3_close(again);
+    sqlite3_close(first);
+    sqlite3_close(second);
+    fixture_destroy(two);
+    fixture_destroy(one);
+}
+
+Test(vfs, keeps_the_cipher_of_a_file_that_exists)
+{
+    if (!cb_vfs_cipher_available(CB_VFS_AES256_GCM)) {
+        cr_skip_test("this machine has no AES instructions");
+    }
+    for (size_t i = 0; i < 2; i++) {
+        struct fixture *fixture = fixture_create(ciphers[i]);
+        sqlite3 *database = fixture_open(fixture, "a.db", "WAL");
+        must(database, "CREATE TABLE t(x); INSERT INTO t VALUES(5)");
+        sqlite3_close(database);
+        fixture_reopen(fixture, ciphers[1 - i]);
+        database = fixture_open(fixture, "a.db", NULL);
+        must(database, "INSERT INTO t VALUES(6)");
+        expect_int(query_int(database, "SELECT sum(x) FROM t"), 11);
+        sqlite3_close(database);
+        struct cb_vfs_scrub_result result;
+        expect_ok(cb_vfs_scrub(fixture->vfs, fixture_path(fixture, "a.db"),
+                               NULL, NULL, &result, test_error()));
+        expect_int(result.cipher, ciphers[i]);
+        fixture_destroy(fixture);
+    }
+}
+
+/* Commits numbers and says so on the pipe after each commit, until killed. */
+static void commit_for_ever(struct fixture *fixture, const char *mode, int pipe)
+{
+    sqlite3 *database = fixture_open(fixture, "a.db", mode);
+    must(database, "PRAGMA synchronous=FULL; PRAGMA cache_size=10;"
+                   "CREATE TABLE IF NOT EXISTS t(x INTEGER PRIMARY KEY, y)");
+    for (;;) {
+        must(database, "BEGIN; INSERT INTO t(y) VALUES(randomblob(9000)); "
+                       "UPDATE t SET y = randomblob(9000) WHERE x % 5 = 1; "
+                       "COMMIT");
+        sqlite3_int64 last = sqlite3_last_insert_rowid(database);
+        if (write(pipe, &last, sizeof last) != sizeof last) {
+            _exit(1);
+        }
+    }
+}
+
+Test(vfs, keeps_what_was_committed_when_killed)
+{
+    for (size_t m = 0; m < 2; m++) {
+        struct fixture *fixture = fixture_create(ciphers[m]);
+        sqlite3_int64 acknowledged = 0;
+        for (int round = 0; round < 6; round++) {
+            int ends[2];
+            cr_assert(pipe(ends) == 0);
+            pid_t child = fork();
+            if (child == 0) {
+                commit_for_ever(fixture, modes[m], ends[1]);
+            }
+            close(ends[1]);
+            struct timespec pause = { .tv_nsec = 60000000 + round * 7000000 };
+            nanosleep(&pause, NULL);
+            kill(child, SIGKILL);
+            waitpid(child, NULL, 0);
+            sqlite3_int64 value = 0;
+            while (read(ends[0], &value, sizeof value) == sizeof value) {
+                acknowledged = value;
+            }
+            close(ends[0]);
+            sqlite3 *database = fixture_open(fixture, "a.db", NULL);
+            cr_expect(query_int(database, "SELECT coalesce(max(x),0) FROM t") >=
+                          acknowledged,
+                      "lost commits up to %lld in %s", (long long)acknowledged,
+                      modes[m]);
+            expect_integrity(database);
+            sqlite3_close(database);
+        }
+        cr_expect(acknowledged > 0);
+        fixture_destroy(fixture);
+    }
+}
+
+static void seal_once(struct fixture *fixture, struct cb_vfs_nonces *nonces,
+                      struct cb_vfs_trailer *trailer)
+{
+    struct cb_vfs_head head = { { 'C', 'B', 'D', 'B', 1, 1, 12, 32 } };
+    struct cb_vfs_place place = { .domain = CB_VFS_DOMAIN_MAIN,
+                                  .head = &head,
+                                  .position = 1 };
+    uint8_t bytes[64] = { 0 };
+    cb_vfs_seal(fixture->vfs, nonces, &place, bytes, sizeof bytes, bytes,
+                trailer);
+}
+
+Test(vfs, never_uses_a_nonce_twice)
+{
+    struct fixture *fixture = fixture_create(ciphers[0]);
+    struct cb_vfs_nonces nonces = { .drawn = false };
+    struct cb_vfs_nonces other = { .drawn = false };
+    struct cb_vfs_trailer first;
+    struct cb_vfs_trailer second;
+    seal_once(fixture, &nonces, &first);
+    seal_once(fixture, &nonces, &second);
+    cr_expect(memcmp(first.bytes, second.bytes, 10) == 0, "one epoch");
+    cr_expect(memcmp(first.bytes, second.bytes, 16) != 0, "another counter");
+    seal_once(fixture, &other, &second);
+    cr_expect(memcmp(first.bytes, second.bytes, 10) != 0, "an epoch per file");
+
+    /* A child goes on with the parent's memory. */
+    int ends[2];
+    cr_assert(pipe(ends) == 0);
+    pid_t child = fork();
+    if (child == 0) {
+        seal_once(fixture, &nonces, &second);
+        _exit(write(ends[1], second.bytes, 32) == 32 ? 0 : 1);
+    }
+    cr_assert(read(ends[0], second.bytes, 32) == 32);
+    waitpid(child, NULL, 0);
+    cr_expect(memcmp(first.bytes, second.bytes, 10) != 0, "an epoch per fork");
+
+    /* The counter never starts again within an epoch. */
+    nonces.counter = UINT32_MAX;
+    seal_once(fixture, &nonces, &second);
+    cr_expect(memcmp(first.bytes, second.bytes, 10) != 0, "an epoch per wrap");
+    fixture_destroy(fixture);
+}
