@@ -478,3 +478,65 @@ Test(model_value, ranks_an_unknown_value_above_all_known_ones)
     json_decref(newer);
     json_decref(other);
 }
+
+/* Jansson's memory, of which the nth piece is not to be had. */
+static size_t allocations_left;
+
+static void *allocate_some(size_t size)
+{
+    if (allocations_left == 0)
+        return NULL;
+    allocations_left--;
+    return malloc(size);
+}
+
+/* One of everything that makes a value; true where all of it was made. */
+static bool make_everything(void)
+{
+    static const struct {
+        const char *type;
+        const char *field;
+        const char *words;
+    } rows[] = {
+        { "consent", "scope", "video,indirect" },
+        { "consent", "scope", "video" },
+        { "consent", "own_words", "One.\r\nTwo." },
+        { "consent", "given_on", "14/03/2017" },
+        { "plan", "date", "2017-03-28 13:00Z" },
+        { "plan", "participants", ID },
+        { "contact", "minutes", "14" },
+        { "person", "aliases", "B,A,B" },
+    };
+
+    bool whole = true;
+
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        json_t *value = NULL;
+        whole = cb_field_parse(field_of(rows[i].type, rows[i].field),
+                               rows[i].words, NULL, &value, NULL) == CB_OK &&
+                whole;
+        json_decref(value);
+    }
+    json_t *types = cb_model_types_document(model);
+    json_t *type = cb_model_type_document(cb_model_type(model, "consent"));
+    whole = whole && types != NULL && type != NULL;
+    json_decref(types);
+    json_decref(type);
+    return whole;
+}
+
+Test(model_value, gives_up_cleanly_wherever_memory_runs_out)
+{
+    size_t most = 0;
+    bool whole = false;
+
+    json_set_alloc_funcs(allocate_some, free);
+    while (!whole && most < 100000) {
+        allocations_left = most++;
+        whole = make_everything();
+    }
+    json_set_alloc_funcs(malloc, free);
+
+    cr_expect(whole);
+    cr_expect_gt(most, 100u, "only %zu pieces of memory", most);
+}
