@@ -2,6 +2,7 @@
 #include "store/database.h"
 
 #include <casebound/embedded.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -48,31 +49,45 @@ static cb_status index_statements(cb_database *database, cb_error *error)
     return CB_OK;
 }
 
-static const char *damage_kind(const cb_database *database, uint64_t *ret_page)
+/* What the pages themselves say, put into words; CB_OK where they verify. */
+static cb_status explain_damage(const cb_database *database, cb_error *error)
 {
     struct cb_vfs_damage damage;
     if (database->vfs == NULL || !cb_vfs_damage(database->vfs, &damage)) {
-        return NULL;
+        return CB_OK;
     }
-    *ret_page = damage.number;
-    return cb_vfs_file_kind_name(damage.kind);
+    cb_error words = { 0 };
+    cb_status status = cb_vfs_explain(&damage, &words);
+    if (status == CB_WRONG_KEY) {
+        /* unlock.json has vouched for the key already. */
+        status = cb_error_set(error, CB_DAMAGED,
+                              "the first page of '%s' does not verify",
+                              database->path);
+    } else {
+        status = cb_error_set(error, status, "%s", words.what);
+    }
+    cb_error_meaning(error, "%s",
+                     words.meaning[0] == '\0' || status == CB_DAMAGED
+                         ? "what is on that page cannot be trusted; "
+                           "nothing was changed, and what was synced is "
+                           "safe at the hub"
+                         : words.meaning);
+    if (words.next[0] != '\0') {
+        cb_error_next(error, "%s", words.next);
+    }
+    return status;
 }
 
 static cb_status report_damage(cb_database *database, cb_error *error)
 {
-    uint64_t page = 0;
-    const char *kind = damage_kind(database, &page);
-    cb_status status =
-        kind == NULL
-            ? cb_error_set(error, CB_DAMAGED, "the store '%s' is damaged",
-                           database->path)
-            : cb_error_set(error, CB_DAMAGED,
-                           "%s page %llu of the store '%s' does not verify",
-                           kind, (unsigned long long)page, database->path);
-    cb_error_meaning(error, "what is on that page cannot be trusted; nothing "
-                            "was changed, and what was synced is safe at the "
-                            "hub");
-    cb_error_next(error, "casebound doctor");
+    cb_status status = explain_damage(database, error);
+    if (status != CB_OK) {
+        return status;
+    }
+    status = cb_error_set(error, CB_DAMAGED, "the store '%s' is damaged",
+                          database->path);
+    cb_error_meaning(error, "nothing was changed, and what was synced is safe "
+                            "at the hub");
     return status;
 }
 
@@ -82,7 +97,6 @@ cb_status cb_database_failed(cb_database *database, int code,
     int extended = database->connection == NULL
                        ? code
                        : sqlite3_extended_errcode(database->connection);
-    uint64_t page = 0;
     cb_status status = CB_FAILED;
     switch (code & 0xff) {
     case SQLITE_BUSY:
@@ -119,8 +133,9 @@ cb_status cb_database_failed(cb_database *database, int code,
         if (extended == SQLITE_IOERR_NOMEM) {
             return cb_error_set(reterr_error, CB_NO_MEMORY, "out of memory");
         }
-        if (damage_kind(database, &page) != NULL) {
-            return report_damage(database, reterr_error);
+        status = explain_damage(database, reterr_error);
+        if (status != CB_OK) {
+            return status;
         }
         status = cb_error_set(reterr_error, CB_IO,
                               "the store '%s' could not be read or written: "
@@ -183,7 +198,10 @@ cb_status cb_database_open(const cb_environment *environment, const char *path,
     if (status != CB_OK) {
         goto out;
     }
-    status = cb_vfs_create(environment, master_key, CB_VFS_CIPHER_FASTEST,
+    status = cb_vfs_create(environment, master_key,
+                           cb_vfs_cipher_available(CB_VFS_AES256_GCM)
+                               ? CB_VFS_AES256_GCM
+                               : CB_VFS_XCHACHA20_POLY1305,
                            &database->vfs, reterr_error);
     if (status != CB_OK) {
         goto out;

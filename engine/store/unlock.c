@@ -4,6 +4,7 @@
 #include "base/json.h"
 
 #include <sodium.h>
+#include <string.h>
 
 #define UNLOCK_VERSION        1
 #define NONCE_BYTES           crypto_aead_xchacha20poly1305_ietf_NPUBBYTES

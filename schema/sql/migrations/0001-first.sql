@@ -27,6 +27,7 @@ CREATE TABLE stream (
     cut_seq INTEGER,
     fetched_commit BLOB CHECK (length(fetched_commit) = 20)
 ) STRICT;
+CREATE INDEX stream_by_device ON stream (device, number);
 
 -- state: applied, waiting (for a key or for entries it builds on),
 -- quarantined (kept, not believed).  One (stream, seq) may appear twice: a fork
@@ -68,6 +69,8 @@ CREATE TABLE compartment_key (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX compartment_key_by_case
     ON compartment_key (case_id, class, person, key_id);
+CREATE INDEX compartment_key_to_send ON compartment_key (key_id)
+    WHERE made_here = 1 AND acknowledged = 0;
 
 -- Newest entries of each compartment of a case: what a new entry builds on.
 CREATE TABLE head (
@@ -102,7 +105,9 @@ CREATE INDEX case_file_changed ON case_file (id) WHERE changed = 1;
 CREATE TABLE record (
     id BLOB PRIMARY KEY CHECK (length(id) = 16),
     case_id BLOB NOT NULL CHECK (length(case_id) = 16),
-    type TEXT NOT NULL
+    type TEXT NOT NULL,
+    about BLOB NOT NULL CHECK (length(about) = 16),
+    label TEXT NOT NULL DEFAULT ''
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX record_by_case ON record (case_id, id);
 

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The decoded entries of a case.  They are decrypted from the stored bytes when
+ * a case is first needed, and kept for the next change to it.
+ */
+#include "base/json.h"
+#include "store/internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void empty_slot(cb_case_cache *slot)
+{
+    for (size_t i = 0; i < slot->count; i++) {
+        /* The cache owns the reference that the fact shows as const. */
+        union {
+            const json_t *shown;
+            json_t *owned;
+        } body = { .shown = slot->facts[i].body };
+
+        json_decref(body.owned);
+    }
+    free(slot->facts);
+    memset(slot, 0, sizeof *slot);
+}
+
+static cb_case_cache *find_slot(cb_store *store, const cb_case_id *case_id)
+{
+    for (size_t i = 0; i < CB_CASE_CACHE_SLOTS; i++) {
+        cb_case_cache *slot = &store->cache[i];
+        if (slot->used &&
+            memcmp(&slot->case_id, case_id, sizeof *case_id) == 0) {
+            return slot;
+        }
+    }
+    return NULL;
+}
+
+void cb_facts_forget(cb_store *store, const cb_case_id *case_id)
+{
+    cb_case_cache *slot = find_slot(store, case_id);
+    if (slot != NULL) {
+        empty_slot(slot);
+    }
+}
+
+void cb_facts_forget_all(cb_store *store)
+{
+    for (size_t i = 0; i < CB_CASE_CACHE_SLOTS; i++) {
+        empty_slot(&store->cache[i]);
+    }
+}
+
+static cb_status push(cb_case_cache *slot, const cb_fact *fact, cb_error *error)
+{
+    if (slot->count == CB_CASE_ENTRIES_MAX) {
+        return cb_error_set(error, CB_LIMIT,
+                            "the case has more than %d entries",
+                            CB_CASE_ENTRIES_MAX);
+    }
+    if (slot->count == slot->capacity) {
+        size_t capacity = slot->capacity == 0 ? 32 : slot->capacity * 2;
+        cb_fact *facts = realloc(slot->facts, capacity * sizeof *facts);
+        if (facts == NULL) {
+            return cb_error_set(error, CB_NO_MEMORY, "out of memory");
+        }
+        slot->facts = facts;
+        slot->capacity = capacity;
+    }
+    slot->facts[slot->count++] = *fact;
+    return CB_OK;
+}
+
+/* Opens one stored entry.  CB_NOT_FOUND where its key is not here (any more).
+ */
+static cb_status open_fact(cb_store *store, cb_span bytes, int64_t received_ms,
+                           cb_fact *ret_fact, cb_error *error)
+{
+    cb_entry entry;
+    cb_compartment compartment;
+    json_t *body = NULL;
+    cb_buffer plaintext;
+    cb_buffer_init(&plaintext, CB_PLAINTEXT_BYTES_MAX);
+    cb_status status = cb_entry_decode(bytes, &entry, error);
+    if (status == CB_OK) {
+        status = cb_compartment_load(store, &entry.header.key_id, &compartment,
+                                     error);
+    }
+    if (status == CB_OK) {
+        status = cb_entry_open(&entry, store->key_in_use, &plaintext, error);
+    }
+    if (status == CB_OK) {
+        status = cb_json_parse(cb_span_of_buffer(&plaintext), &body, error);
+    }
+    if (status == CB_OK) {
+        *ret_fact = (cb_fact){
+            .entry = entry.hash,
+            .stream = entry.header.stream,
+            .seq = entry.header.seq,
+            .time = entry.header.time,
+            .roster = entry.header.roster,
+            .received_ms = received_ms,
+            .admitted = true,
+            .body = body,
+        };
+    }
+    cb_buffer_clear(&plaintext);
+    return status;
+}
+
+static cb_status fill_slot(cb_store *store, const cb_case_id *case_id,
+                           cb_case_cache *slot, cb_error *error)
+{
+    cb_query query = cb_query_begin(store->database, "entry_of_case");
+    cb_query_bind_blob(&query, ":case_id", case_id->bytes,
+                       sizeof case_id->bytes);
+    cb_status status = cb_query_step(&query, error);
+    while (status == CB_OK) {
+        cb_fact fact;
+        status = open_fact(store, cb_query_blob(&query, 1),
+                           cb_query_integer(&query, 2), &fact, error);
+        if (status == CB_OK) {
+            status = push(slot, &fact, error);
+        } else if (status == CB_NOT_FOUND) {
+            status = CB_OK;
+        }
+        if (status == CB_OK) {
+            status = cb_query_step(&query, error);
+        }
+    }
+    cb_query_end(&query);
+    return status == CB_END ? CB_OK : status;
+}
+
+cb_status cb_facts_load(cb_store *store, const cb_case_id *case_id,
+                        const cb_fact **ret_facts, size_t *ret_count,
+                        cb_error *error)
+{
+    cb_case_cache *slot = find_slot(store, case_id);
+    if (slot == NULL) {
+        slot = &store->cache[store->cache_next];
+        store->cache_next = (store->cache_next + 1) % CB_CASE_CACHE_SLOTS;
+        empty_slot(slot);
+        cb_status status = fill_slot(store, case_id, slot, error);
+        if (status != CB_OK) {
+            empty_slot(slot);
+            return status;
+        }
+        slot->case_id = *case_id;
+        slot->used = true;
+    }
+    *ret_facts = slot->facts;
+    *ret_count = slot->count;
+    return CB_OK;
+}
+
+cb_status cb_facts_add(cb_store *store, const cb_case_id *case_id,
+                       const cb_fact *fact, cb_error *error)
+{
+    cb_case_cache *slot = find_slot(store, case_id);
+    if (slot == NULL) {
+        return CB_OK;
+    }
+    cb_fact kept = *fact;
+
+    union {
+        const json_t *shown;
+        json_t *owned;
+    } body = { .shown = fact->body };
+
+    kept.body = json_incref(body.owned);
+    cb_status status = push(slot, &kept, error);
+    if (status != CB_OK) {
+        json_decref(body.owned);
+    }
+    return status;
+}

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The store as its own files see it.
+ *
+ * Invariants:
+ *  1. Between begin and commit nothing but the database changes; what memory
+ *     holds of it (the head of our stream, the identity) is read again after an
+ *     abort, so a failed change leaves no trace.
+ *  2. An entry row and everything derived from it are written in one
+ *     transaction.
+ *  3. A sealed body is believed only if it speaks of the case and compartment
+ *     that its key belongs to, and names as author the person whose stream it
+ *     stands in.
+ */
+#ifndef CASEBOUND_STORE_INTERNAL_H
+#define CASEBOUND_STORE_INTERNAL_H
+
+#include "store/database.h"
+#include "store/unlock.h"
+
+#include <casebound/exchange.h>
+
+#define CB_SIGNING_KEY_BYTES 64
+#define CB_CASE_CACHE_SLOTS  32
+
+/* One compartment: a class, and for V and O the person it is about. */
+typedef struct cb_compartment {
+    cb_case_id case_id;
+    char class[2];
+    cb_record_id person; /* zero outside V and O */
+} cb_compartment;
+
+/* The decoded entries of one case, kept while the store is open. */
+typedef struct cb_case_cache {
+    cb_case_id case_id;
+    bool used;
+    cb_fact *facts;
+    size_t count;
+    size_t capacity;
+} cb_case_cache;
+
+struct cb_store {
+    const cb_environment *environment;
+    cb_model *model;
+    cb_database *database;
+    char *folder;
+    uint8_t store_id[CB_IDENTIFIER_BYTES];
+    cb_secret *master_key;
+    cb_secret *device_key;  /* Ed25519, 64 bytes */
+    cb_secret *sealing_key; /* X25519, 32 bytes */
+    cb_secret *stream_key;  /* Ed25519, 64 bytes; NULL before joining */
+    cb_secret *key_in_use;  /* 32 bytes, the compartment key at work */
+    uint8_t device_public[CB_PUBLIC_KEY_BYTES];
+    uint8_t sealing_public[CB_PUBLIC_KEY_BYTES];
+    uint8_t stream_public[CB_PUBLIC_KEY_BYTES];
+    cb_store_identity identity;
+    cb_key_id realm_key_id;
+    char service[5]; /* letters of case references */
+    int64_t stream_number;
+    cb_hash head_hash;
+    uint64_t last_time; /* hybrid logical clock */
+    cb_hash roster_hash;
+    cb_naming naming;
+    char name[CB_NAME_BYTES_MAX + 1]; /* answer of the last naming call */
+    cb_case_cache cache[CB_CASE_CACHE_SLOTS];
+    size_t cache_next;
+};
+
+/* ---- meta.c: small values under a name */
+cb_status cb_meta_get(cb_store *store, const char *name, cb_buffer *value,
+                      cb_error *error);
+/* Exactly `size` bytes; CB_NOT_FOUND without text, CB_DAMAGED. */
+cb_status cb_meta_get_bytes(cb_store *store, const char *name, void *bytes,
+                            size_t size, cb_error *error);
+cb_status cb_meta_put(cb_store *store, const char *name, const void *bytes,
+                      size_t size, cb_error *error);
+cb_status cb_meta_get_number(cb_store *store, const char *name,
+                             uint64_t *ret_value, cb_error *error);
+cb_status cb_meta_put_number(cb_store *store, const char *name, uint64_t value,
+                             cb_error *error);
+cb_status cb_meta_get_text(cb_store *store, const char *name, char *text,
+                           size_t size, cb_error *error);
+cb_status cb_meta_put_text(cb_store *store, const char *name, const char *text,
+                           cb_error *error);
+
+/* ---- identity.c */
+/* Reads identity, keys and chain head from the database. */
+cb_status cb_identity_load(cb_store *store, cb_error *error);
+/* Makes the keys of this device; inside a transaction. */
+cb_status cb_identity_make(cb_store *store, cb_error *error);
+/* Begins an incarnation: its key and its opening entry. */
+cb_status cb_identity_begin_stream(cb_store *store, cb_error *error);
+
+/* ---- append.c: our own entries */
+typedef struct cb_appended {
+    uint64_t seq;
+    cb_hash hash;
+    int64_t number; /* row of `entry` */
+} cb_appended;
+
+/*
+ * Seals (or writes in clear where `key_id` is NULL) and stores one entry of our
+ * stream.  The compartment's key is loaded by its id.  Applies nothing.
+ */
+cb_status cb_append(cb_store *store, cb_entry_kind kind,
+                    const cb_key_id *key_id, const cb_case_id *case_id,
+                    const json_t *body, cb_appended *ret_appended,
+                    cb_error *error);
+
+/* ---- compartment.c */
+/* Loads a key into store->key_in_use; CB_NOT_FOUND without text. */
+cb_status cb_compartment_load(cb_store *store, const cb_key_id *key_id,
+                              cb_compartment *ret_compartment, cb_error *error);
+/* The key to write with; made where there is none. */
+cb_status cb_compartment_key(cb_store *store, const cb_compartment *compartment,
+                             cb_key_id *ret_key_id, cb_error *error);
+cb_status cb_compartment_keep(cb_store *store, const cb_key_id *key_id,
+                              const cb_compartment *compartment,
+                              const uint8_t *key, bool made_here,
+                              cb_error *error);
+
+/* ---- apply.c: the effect of an entry on what is derived */
+/* A case entry's body, already parsed and found to belong to `compartment`. */
+cb_status cb_apply_case(cb_store *store, const cb_hash *hash,
+                        const cb_compartment *compartment, const json_t *body,
+                        cb_error *error);
+/* CB_INPUT with words where the body does not fit its compartment or author. */
+cb_status cb_apply_check(const cb_compartment *compartment,
+                         const cb_person_id *author, const json_t *body,
+                         cb_error *error);
+
+/* ---- ingest.c */
+/* Applies what waited for a key that has just come. */
+cb_status cb_ingest_waiting(cb_store *store, const cb_key_id *key_id,
+                            cb_error *error);
+
+/* ---- roster.c */
+/* Applies a roster entry (clear or sealed names) of the hub's stream. */
+cb_status cb_roster_apply(cb_store *store, const json_t *body, bool clear,
+                          const cb_hash *hash, uint64_t time, cb_error *error);
+/* Appends a version of the roster with these operations (stolen). */
+cb_status cb_roster_append(cb_store *store, json_t *operations,
+                           cb_error *error);
+cb_status cb_roster_append_name(cb_store *store, const cb_person_id *person,
+                                const char *name, cb_error *error);
+/* True where the person has the role. */
+bool cb_roster_has_role(cb_store *store, const cb_person_id *person,
+                        const char *role);
+/* The roles of a person as an array of text; new reference. */
+json_t *cb_roster_roles(cb_store *store, const cb_person_id *person);
+
+/* ---- exchange_hub.c; CB_NOT_FOUND without text. */
+cb_status cb_device_find(cb_store *store, const cb_device_id *device,
+                         cb_device_facts *ret_facts, cb_error *error);
+
+/* ---- certificate.c: pure */
+/* Signs device keys for a person: by the hub, or by the root for the hub. */
+cb_status cb_certificate_sign(const cb_realm_id *realm,
+                              const cb_device_id *device,
+                              const cb_person_id *person,
+                              const uint8_t *signing_public,
+                              const uint8_t *sealing_public, bool hub,
+                              const cb_secret *signing_key,
+                              uint8_t *ret_signature, cb_error *error);
+bool cb_certificate_holds(const cb_realm_id *realm, const cb_device_id *device,
+                          const cb_person_id *person,
+                          const uint8_t *signing_public,
+                          const uint8_t *sealing_public, bool hub,
+                          const uint8_t *signature, const uint8_t *public_key);
+
+/* ---- facts.c: the decoded entries of a case */
+/* Borrowed until the cache slot is reused or the store changes the case. */
+cb_status cb_facts_load(cb_store *store, const cb_case_id *case_id,
+                        const cb_fact **ret_facts, size_t *ret_count,
+                        cb_error *error);
+/* Adds one that was just appended; the body's reference is shared. */
+cb_status cb_facts_add(cb_store *store, const cb_case_id *case_id,
+                       const cb_fact *fact, cb_error *error);
+void cb_facts_forget(cb_store *store, const cb_case_id *case_id);
+void cb_facts_forget_all(cb_store *store);
+
+/* ---- settle.c: the fold's result into its tables */
+cb_status cb_settle_case(cb_store *store, const cb_case_id *case_id,
+                         size_t *ret_conflicts, cb_error *error);
+/* The same with a state that was folded already. */
+cb_status cb_settle_state(cb_store *store, const cb_case_state *state,
+                          size_t *ret_conflicts, cb_error *error);
+
+/* ---- names.c */
+void cb_names_begin(cb_store *store);
+
+/* Fails where the store has not joined a service. */
+cb_status cb_store_require_joined(const cb_store *store, cb_error *error);
+cb_status cb_store_require_hub(const cb_store *store, cb_error *error);
+
+#endif

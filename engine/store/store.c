@@ -1,0 +1,470 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/json.h"
+#include "store/internal.h"
+
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define WITNESS_BYTES_MAX 4096
+
+static char *path_in(const char *folder, const char *name)
+{
+    size_t size = strlen(folder) + 1 + strlen(name) + 1;
+    char *path = malloc(size);
+    if (path != NULL) {
+        (void)snprintf(path, size, "%s/%s", folder, name);
+    }
+    return path;
+}
+
+static const cb_environment *environment_of(const cb_store_options *options)
+{
+    return options->environment == NULL ? cb_environment_system()
+                                        : options->environment;
+}
+
+static cb_unlock_cost cost_of(const cb_store_options *options)
+{
+    cb_unlock_cost cost = cb_unlock_cost_default();
+    if (options->kdf_operations != 0) {
+        cost.operations = options->kdf_operations;
+    }
+    if (options->kdf_memory_bytes != 0) {
+        cost.memory_bytes = options->kdf_memory_bytes;
+    }
+    return cost;
+}
+
+static cb_status check_passphrase(const cb_secret *passphrase, cb_error *error)
+{
+    size_t characters = 0;
+    const uint8_t *bytes = cb_secret_view(passphrase);
+    for (size_t i = 0; i < cb_secret_size(passphrase); i++) {
+        characters += (bytes[i] & 0xc0) != 0x80;
+    }
+    if (characters >= CB_PASSPHRASE_CHARACTERS_MIN) {
+        return CB_OK;
+    }
+    cb_status status = cb_error_set(error, CB_INPUT,
+                                    "the passphrase is shorter than %d "
+                                    "characters",
+                                    CB_PASSPHRASE_CHARACTERS_MIN);
+    cb_error_meaning(error, "nothing was made or changed");
+    cb_error_next(error, "choose several words that do not belong together");
+    return status;
+}
+
+static cb_status allocate(const cb_store_options *options, cb_store **ret_store,
+                          cb_error *error)
+{
+    if (sodium_init() < 0) {
+        return cb_error_set(error, CB_FAILED, "libsodium cannot start");
+    }
+    cb_store *store = calloc(1, sizeof *store);
+    if (store == NULL) {
+        return cb_error_set(error, CB_NO_MEMORY, "out of memory");
+    }
+    store->environment = environment_of(options);
+    store->folder = strdup(options->folder);
+    memcpy(store->service, "RL", sizeof "RL");
+    cb_names_begin(store);
+    cb_status status = store->folder == NULL
+                           ? cb_error_set(error, CB_NO_MEMORY, "out of memory")
+                           : cb_model_create_builtin(&store->model, error);
+    if (status == CB_OK) {
+        status = cb_secret_create(CB_KEY_BYTES, &store->key_in_use, error);
+    }
+    if (status != CB_OK) {
+        cb_store_close(store);
+        return status;
+    }
+    *ret_store = store;
+    return CB_OK;
+}
+
+void cb_store_close(cb_store *store)
+{
+    if (store == NULL) {
+        return;
+    }
+    cb_facts_forget_all(store);
+    cb_database_close(store->database);
+    cb_model_destroy(store->model);
+    cb_secret_destroy(store->master_key);
+    cb_secret_destroy(store->device_key);
+    cb_secret_destroy(store->sealing_key);
+    cb_secret_destroy(store->stream_key);
+    cb_secret_destroy(store->key_in_use);
+    sodium_memzero(store->name, sizeof store->name);
+    free(store->folder);
+    free(store);
+}
+
+static cb_status open_database(cb_store *store, cb_error *error)
+{
+    char *path = path_in(store->folder, "casebook.db");
+    cb_status status =
+        path == NULL
+            ? cb_error_set(error, CB_NO_MEMORY, "out of memory")
+            : cb_database_open(store->environment, path, store->master_key,
+                               &store->database, error);
+    free(path);
+    return status;
+}
+
+static cb_status make_folder(const cb_environment *environment,
+                             const char *folder, const char *unlock_path,
+                             cb_error *error)
+{
+    uint8_t id[CB_IDENTIFIER_BYTES];
+    cb_error ignored = { 0 };
+    if (cb_unlock_read_id(environment, unlock_path, id, &ignored) !=
+        CB_NO_STORE) {
+        cb_status status = cb_error_set(
+            error, CB_EXISTS, "there is a case store at '%s' already", folder);
+        cb_error_meaning(error, "it was not touched");
+        cb_error_next(error, "choose another folder with -C");
+        return status;
+    }
+    cb_error_clear(&ignored);
+    cb_status status =
+        environment->make_folder(environment->context, folder, &ignored);
+    if (status == CB_OK || status == CB_EXISTS) {
+        return CB_OK;
+    }
+    cb_error_meaning(&ignored, "no store was made");
+    if (error != NULL) {
+        *error = ignored;
+    }
+    return status;
+}
+
+static cb_status fill_new(cb_store *store, cb_error *error)
+{
+    cb_status status = cb_database_begin(store->database, error);
+    if (status == CB_OK) {
+        status = cb_meta_put(store, "store.id", store->store_id,
+                             sizeof store->store_id, error);
+    }
+    if (status == CB_OK) {
+        status = cb_identity_make(store, error);
+    }
+    if (status == CB_OK) {
+        status = cb_database_commit(store->database, error);
+    }
+    if (status != CB_OK) {
+        cb_database_abort(store->database);
+        return status;
+    }
+    return cb_identity_load(store, error);
+}
+
+/*
+ * unlock.json is written last: until it is there, there is no store, and making
+ * it again starts afresh.
+ */
+cb_status cb_store_create(const cb_store_options *options,
+                          const cb_secret *passphrase, cb_store **ret_store,
+                          cb_error *reterr_error)
+{
+    const cb_environment *environment = environment_of(options);
+    cb_store *store = NULL;
+    char *unlock_path = path_in(options->folder, "unlock.json");
+    char *database_path = path_in(options->folder, "casebook.db");
+    char *log_path = path_in(options->folder, "casebook.db-wal");
+    cb_status status = CB_OK;
+    if (unlock_path == NULL || database_path == NULL || log_path == NULL) {
+        status = cb_error_set(reterr_error, CB_NO_MEMORY, "out of memory");
+        goto out;
+    }
+    status = check_passphrase(passphrase, reterr_error);
+    if (status == CB_OK) {
+        status = make_folder(environment, options->folder, unlock_path,
+                             reterr_error);
+    }
+    if (status == CB_OK) {
+        status = environment->remove_file(environment->context, database_path,
+                                          reterr_error);
+    }
+    if (status == CB_OK) {
+        status = environment->remove_file(environment->context, log_path,
+                                          reterr_error);
+    }
+    if (status == CB_OK) {
+        status = allocate(options, &store, reterr_error);
+    }
+    if (status == CB_OK) {
+        environment->random(environment->context, store->store_id,
+                            sizeof store->store_id);
+        status = cb_secret_create_random(environment, CB_KEY_BYTES,
+                                         &store->master_key, reterr_error);
+    }
+    if (status == CB_OK) {
+        status = open_database(store, reterr_error);
+    }
+    if (status == CB_OK) {
+        status = fill_new(store, reterr_error);
+    }
+    if (status == CB_OK) {
+        status = cb_unlock_write(environment, unlock_path, store->store_id,
+                                 cost_of(options), passphrase,
+                                 store->master_key, reterr_error);
+    }
+    if (status == CB_OK) {
+        *ret_store = store;
+        store = NULL;
+    }
+out:
+    cb_store_close(store);
+    free(unlock_path);
+    free(database_path);
+    free(log_path);
+    return status;
+}
+
+static cb_status take_master_key(cb_store *store, const cb_secret *passphrase,
+                                 cb_error *error)
+{
+    char *path = path_in(store->folder, "unlock.json");
+    if (path == NULL) {
+        return cb_error_set(error, CB_NO_MEMORY, "out of memory");
+    }
+    cb_status status =
+        cb_unlock_read_id(store->environment, path, store->store_id, error);
+    if (status == CB_OK && passphrase != NULL) {
+        status = cb_unlock_open(store->environment, path, passphrase,
+                                &store->master_key, error);
+    } else if (status == CB_OK) {
+        status = cb_keyring_take(store->store_id, &store->master_key, error);
+        if (status == CB_NOT_FOUND) {
+            status = cb_error_set(error, CB_LOCKED, "the store '%s' is locked",
+                                  store->folder);
+            cb_error_next(error, "casebound unlock");
+        }
+    }
+    free(path);
+    return status;
+}
+
+/*
+ * The witness outside the database says how far our stream had come.  A store
+ * that is behind its witness is an older copy of itself.
+ */
+static cb_status check_witness(cb_store *store, cb_error *error)
+{
+    char *path = path_in(store->folder, "witness");
+    json_t *document = NULL;
+    cb_buffer text;
+    cb_buffer_init(&text, WITNESS_BYTES_MAX);
+    cb_status status =
+        path == NULL ? cb_error_set(error, CB_NO_MEMORY, "out of memory")
+                     : store->environment->read_file(
+                           store->environment->context, path, &text, error);
+    if (status == CB_NOT_FOUND) {
+        status = CB_OK;
+        goto out;
+    }
+    if (status == CB_OK &&
+        cb_json_parse(cb_span_of_buffer(&text), &document, NULL) == CB_OK) {
+        cb_stream_id stream;
+        int64_t seq = 0;
+        if (cb_json_bytes(document, "stream", stream.bytes,
+                          sizeof stream.bytes) &&
+            cb_json_integer(document, "seq", &seq) &&
+            memcmp(&stream, &store->identity.stream, sizeof stream) == 0 &&
+            seq > (int64_t)store->identity.head_seq) {
+            store->identity.restored = true;
+        }
+    }
+out:
+    json_decref(document);
+    cb_buffer_clear(&text);
+    free(path);
+    return status;
+}
+
+cb_status cb_exchange_write_witness(cb_store *store, cb_error *reterr_error)
+{
+    const cb_store_identity *identity = &store->identity;
+    char *path = path_in(store->folder, "witness");
+    json_t *document = json_pack(
+        "{s:o, s:o, s:I, s:o, s:I, s:i}", "store",
+        cb_json_hex(store->store_id, sizeof store->store_id), "stream",
+        cb_json_hex(identity->stream.bytes, sizeof identity->stream.bytes),
+        "seq", (json_int_t)identity->head_seq, "head",
+        cb_json_hex(store->head_hash.bytes, sizeof store->head_hash.bytes),
+        "checkpoint", (json_int_t)identity->seen_size, "version", 1);
+    cb_buffer text;
+    cb_buffer_init(&text, WITNESS_BYTES_MAX);
+    cb_status status =
+        path == NULL || document == NULL
+            ? cb_error_set(reterr_error, CB_NO_MEMORY, "out of memory")
+            : cb_json_append(document, &text, reterr_error);
+    if (status == CB_OK) {
+        status = store->environment->replace_file(
+            store->environment->context, path, cb_span_of_buffer(&text),
+            reterr_error);
+    }
+    json_decref(document);
+    cb_buffer_clear(&text);
+    free(path);
+    return status;
+}
+
+cb_status cb_store_open(const cb_store_options *options,
+                        const cb_secret *passphrase, cb_store **ret_store,
+                        cb_error *reterr_error)
+{
+    cb_store *store = NULL;
+    uint8_t id[CB_IDENTIFIER_BYTES];
+    cb_status status = allocate(options, &store, reterr_error);
+    if (status == CB_OK) {
+        status = take_master_key(store, passphrase, reterr_error);
+    }
+    if (status == CB_OK) {
+        status = open_database(store, reterr_error);
+    }
+    if (status == CB_OK) {
+        status =
+            cb_meta_get_bytes(store, "store.id", id, sizeof id, reterr_error);
+    }
+    if (status == CB_NOT_FOUND ||
+        (status == CB_OK && memcmp(id, store->store_id, sizeof id) != 0)) {
+        status = cb_error_set(reterr_error, CB_DAMAGED,
+                              "the database in '%s' is not the one that "
+                              "unlock.json belongs to",
+                              options->folder);
+        cb_error_meaning(reterr_error, "nothing was changed");
+    }
+    if (status == CB_OK) {
+        status = cb_identity_load(store, reterr_error);
+    }
+    if (status == CB_OK && store->identity.joined) {
+        status = check_witness(store, reterr_error);
+    }
+    if (status != CB_OK) {
+        cb_store_close(store);
+        return status;
+    }
+    *ret_store = store;
+    return CB_OK;
+}
+
+cb_status cb_store_probe(const cb_store_options *options,
+                         cb_error *reterr_error)
+{
+    uint8_t id[CB_IDENTIFIER_BYTES];
+    char *path = path_in(options->folder, "unlock.json");
+    cb_status status =
+        path == NULL ? cb_error_set(reterr_error, CB_NO_MEMORY, "out of memory")
+                     : cb_unlock_read_id(environment_of(options), path, id,
+                                         reterr_error);
+    free(path);
+    return status;
+}
+
+cb_status cb_store_keep_unlocked(const cb_store *store, unsigned seconds,
+                                 cb_error *reterr_error)
+{
+    return cb_keyring_keep(store->store_id, store->master_key, seconds,
+                           reterr_error);
+}
+
+cb_status cb_store_lock(const cb_store_options *options, cb_error *reterr_error)
+{
+    uint8_t id[CB_IDENTIFIER_BYTES];
+    char *path = path_in(options->folder, "unlock.json");
+    cb_status status =
+        path == NULL ? cb_error_set(reterr_error, CB_NO_MEMORY, "out of memory")
+                     : cb_unlock_read_id(environment_of(options), path, id,
+                                         reterr_error);
+    if (status == CB_OK) {
+        status = cb_keyring_drop(id, reterr_error);
+    }
+    free(path);
+    return status;
+}
+
+cb_status cb_store_change_passphrase(cb_store *store,
+                                     const cb_store_options *options,
+                                     const cb_secret *passphrase,
+                                     cb_error *reterr_error)
+{
+    cb_status status = check_passphrase(passphrase, reterr_error);
+    if (status != CB_OK) {
+        return status;
+    }
+    char *path = path_in(store->folder, "unlock.json");
+    status = path == NULL
+                 ? cb_error_set(reterr_error, CB_NO_MEMORY, "out of memory")
+                 : cb_unlock_write(store->environment, path, store->store_id,
+                                   cost_of(options), passphrase,
+                                   store->master_key, reterr_error);
+    free(path);
+    return status;
+}
+
+const cb_environment *cb_store_environment(const cb_store *store)
+{
+    return store->environment;
+}
+
+const cb_model *cb_store_model(const cb_store *store)
+{
+    return store->model;
+}
+
+const char *cb_store_folder(const cb_store *store)
+{
+    return store->folder;
+}
+
+void cb_store_identify(const cb_store *store, cb_store_identity *ret_identity)
+{
+    *ret_identity = store->identity;
+}
+
+cb_status cb_store_require_joined(const cb_store *store, cb_error *error)
+{
+    if (store->identity.joined) {
+        return CB_OK;
+    }
+    cb_status status = cb_error_set(
+        error, CB_PERMISSION, "this store does not belong to a service yet");
+    cb_error_meaning(error, "nothing was recorded");
+    cb_error_next(error, "casebound enrol request");
+    return status;
+}
+
+cb_status cb_store_require_hub(const cb_store *store, cb_error *error)
+{
+    if (store->identity.joined && store->identity.hub) {
+        return CB_OK;
+    }
+    cb_status status =
+        cb_error_set(error, CB_PERMISSION, "this store is not a hub's");
+    cb_error_meaning(error, "nothing was changed");
+    cb_error_next(error, "run it at the hub, or name the hub's store with -C");
+    return status;
+}
+
+cb_status cb_store_begin(cb_store *store, cb_error *reterr_error)
+{
+    return cb_database_begin(store->database, reterr_error);
+}
+
+cb_status cb_store_commit(cb_store *store, cb_error *reterr_error)
+{
+    return cb_database_commit(store->database, reterr_error);
+}
+
+/* Invariant 1: what memory holds is read again. */
+void cb_store_abort(cb_store *store)
+{
+    cb_database_abort(store->database);
+    cb_facts_forget_all(store);
+    bool restored = store->identity.restored;
+    (void)cb_identity_load(store, NULL);
+    store->identity.restored = restored;
+}
