@@ -24,47 +24,6 @@ int cb_precision_index(const char *word)
     return -1;
 }
 
-/* `count` digits as a number, or -1. */
-static int digits(const char *text, int count)
-{
-    int number = 0;
-    for (int i = 0; i < count; i++) {
-        if (text[i] < '0' || text[i] > '9') {
-            return -1;
-        }
-        number = number * 10 + (text[i] - '0');
-    }
-    return number;
-}
-
-bool cb_date_is_valid(const char *text)
-{
-    static const int lengths[] = { 31, 28, 31, 30, 31, 30,
-                                   31, 31, 30, 31, 30, 31 };
-    size_t size = strnlen(text, CB_DATE_TEXT_BYTES);
-    if (size != 4 && size != 7 && size != 10) {
-        return false;
-    }
-    int year = digits(text, 4);
-    if (year < CB_WHEN_YEAR_MIN || year > CB_WHEN_YEAR_MAX) {
-        return false;
-    }
-    if (size == 4) {
-        return true;
-    }
-    int month = digits(text + 5, 2);
-    if (text[4] != '-' || month < 1 || month > 12) {
-        return false;
-    }
-    if (size == 7) {
-        return true;
-    }
-    int day = digits(text + 8, 2);
-    bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
-    int last = lengths[month - 1] + (month == 2 && leap ? 1 : 0);
-    return text[7] == '-' && day >= 1 && day <= last;
-}
-
 static cb_status wrong(const cb_field *field, cb_error *error,
                        const char *accepted)
 {

@@ -85,6 +85,9 @@ cb_text_fault cb_text_check(const char *text, size_t size, bool line_feeds);
 /* "2017", "2017-03", "2017-03-14" of a date that exists. */
 bool cb_date_is_valid(const char *text);
 
+/* "14/03/2017", "14.3.2017", "14 March 2017", "March 2017": day first. */
+bool cb_date_rewrite(const char *text, char ret_date[CB_DATE_TEXT_BYTES]);
+
 /* Index of the precision's word, or -1. */
 int cb_precision_index(const char *word);
 extern const char *const cb_precision_words[];

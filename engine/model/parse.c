@@ -105,9 +105,27 @@ static cb_status parse_text(const cb_field *field, cb_span span,
     return status;
 }
 
+/* A suggestion's title where the words are one, so that it is spelt one way. */
+static cb_span respell(const cb_field *field, cb_span span)
+{
+    char word[WORD_BYTES_MAX + 1] = "";
+    if (field->codes == NULL || !copy_word(span, word)) {
+        return span;
+    }
+    for (size_t i = 0; i < field->codes->count; i++) {
+        const cb_code *code = &field->codes->codes[i];
+        if (cb_words_equal(code->code, word) ||
+            cb_words_equal(code->title, word)) {
+            return cb_span_of_text(code->title);
+        }
+    }
+    return span;
+}
+
 static cb_status parse_line(const cb_field *field, cb_span span,
                             json_t **ret_value, cb_error *error)
 {
+    span = respell(field, span);
     if (span.size > field->bytes_max) {
         return cb_error_set(error, CB_LIMIT,
                             "'%s' has %zu bytes, and may have %zu", field->name,
@@ -245,64 +263,6 @@ static cb_status parse_pence(const cb_field *field, const char *text,
     return CB_OK;
 }
 
-/* The month's number from its name or its first three letters, or 0. */
-static int month_of(const char *word)
-{
-    static const char *const names[] = { "january", "february", "march",
-                                         "april",   "may",      "june",
-                                         "july",    "august",   "september",
-                                         "october", "november", "december" };
-    for (int i = 0; i < 12; i++) {
-        char start[4] = "";
-        memcpy(start, names[i], 3);
-        if (cb_words_equal(word, names[i]) || cb_words_equal(word, start)) {
-            return i + 1;
-        }
-    }
-    return 0;
-}
-
-/* "14/03/2017", "14.3.2017", "14 March 2017", "March 2017": day first. */
-static bool rewrite_date(const char *text, char date[CB_DATE_TEXT_BYTES])
-{
-    char parts[3][WORD_BYTES_MAX + 1] = { "", "", "" };
-    size_t count = 0;
-    const char *at = text;
-    while (*at != '\0' && count < 3) {
-        size_t size = strcspn(at, " /.");
-        memcpy(parts[count], at, size);
-        parts[count++][size] = '\0';
-        at += size;
-        at += *at == '\0' ? 0 : 1;
-    }
-    if (*at != '\0' || count < 2) {
-        return false;
-    }
-    int64_t day = 0;
-    int64_t month = month_of(parts[count - 2]);
-    int64_t year = 0;
-    const char *month_word = parts[count - 2];
-    if (strlen(parts[count - 1]) != 4 ||
-        !parse_digits(parts[count - 1], 4, &year) ||
-        (month == 0 &&
-         (strlen(month_word) > 2 ||
-          !parse_digits(month_word, strlen(month_word), &month)))) {
-        return false;
-    }
-    if (count == 2) {
-        (void)snprintf(date, CB_DATE_TEXT_BYTES, "%04d-%02d", (int)year,
-                       (int)month);
-        return cb_date_is_valid(date);
-    }
-    if (strlen(parts[0]) > 2 ||
-        !parse_digits(parts[0], strlen(parts[0]), &day)) {
-        return false;
-    }
-    (void)snprintf(date, CB_DATE_TEXT_BYTES, "%04d-%02d-%02d", (int)year,
-                   (int)month, (int)day);
-    return cb_date_is_valid(date);
-}
-
 /* "yesterday": the day in London on which the moment lies. */
 static cb_status resolve_date(const cb_model_resolver *resolver,
                               const char *text, char date[CB_DATE_TEXT_BYTES],
@@ -334,7 +294,7 @@ static cb_status parse_date(const cb_field *field, const char *text,
     cb_status status = CB_OK;
     if (cb_date_is_valid(text)) {
         memcpy(date, text, strlen(text) + 1);
-    } else if (rewrite_date(text, date)) {
+    } else if (cb_date_rewrite(text, date)) {
         status = CB_OK;
     } else if (resolver != NULL && resolver->moment != NULL) {
         status = resolve_date(resolver, text, date, error);

@@ -42,8 +42,7 @@ static const struct {
     { "referral",
       "{\"source\":\"prison_omu\",\"received\":\"2017-02-02\","
       "\"made\":\"2017-02-01\"}",
-      "Referral received (Prison, offender management unit), made "
-      "1 Feb 2017" },
+      "Referral received (Prison OMU), made 1 Feb 2017" },
     { "contact",
       "{\"channel\":\"telephone\",\"outcome\":\"spoke\",\"minutes\":14}",
       "Contact by telephone: spoke, 14 min" },
