@@ -43,8 +43,9 @@ int cb_cli_main(int argc, char **argv, const cb_cli_world *world);
 void cb_cli_world_system(cb_cli_world *ret_world);
 
 /*
- * From here on SIGINT and SIGTERM only raise a flag (is_interrupted), and a
- * closed pipe is an error of the write instead of the end of the process.
+ * From here on the first SIGINT or SIGTERM only raises a flag
+ * (is_interrupted), and a closed pipe is an error of the write instead of the
+ * end of the process.
  */
 void cb_cli_catch_signals(void);
 

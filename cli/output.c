@@ -215,15 +215,15 @@ cb_status cb_cli_finish_output(cb_cli_session *session, cb_error *reterr_error)
         return CB_OK;
     }
     int number = errno;
+    /* Whoever read it has seen enough, as `head` does; nothing went wrong. */
+    if (number == EPIPE) {
+        return CB_OK;
+    }
     cb_error_meaning(reterr_error, "what the command did stays done; its "
                                    "answer is not complete");
     if (number == ENOSPC) {
         return cb_error_set(reterr_error, CB_NO_SPACE,
                             "cannot write the answer: the disk is full");
-    }
-    if (number == EPIPE) {
-        return cb_error_set(reterr_error, CB_IO,
-                            "cannot write the answer: nobody reads it");
     }
     return cb_error_set(reterr_error, CB_IO,
                         "cannot write the answer: error %d", number);

@@ -57,7 +57,10 @@ void cb_cli_warn(cb_cli_session *session, const char *format, ...)
 CB_NODISCARD cb_status cb_cli_answer(cb_cli_session *session, json_t *document,
                                      cb_error *reterr_error);
 
-/* Prints the document and flushes; CB_IO, CB_NO_SPACE where that failed. */
+/*
+ * Prints the document and flushes; CB_IO, CB_NO_SPACE where that failed.  That
+ * nobody reads on is no failure.
+ */
 CB_NODISCARD cb_status cb_cli_finish_output(cb_cli_session *session,
                                             cb_error *reterr_error);
 

@@ -33,11 +33,16 @@ static int64_t monotonic_ms(void)
 
 void cb_cli_catch_signals(void)
 {
-    struct sigaction action = { .sa_handler = note_signal };
+    /* The flag is looked at between transactions.  Who asks a second time does
+     * not want to wait: then the signal does what it does by default, and what
+     * was not committed is gone as after a power cut. */
+    struct sigaction action = { .sa_handler = note_signal,
+                                .sa_flags = (int)SA_RESETHAND };
     (void)sigemptyset(&action.sa_mask);
     (void)sigaction(SIGINT, &action, NULL);
     (void)sigaction(SIGTERM, &action, NULL);
     action.sa_handler = SIG_IGN;
+    action.sa_flags = 0;
     (void)sigaction(SIGPIPE, &action, NULL);
 }
 
