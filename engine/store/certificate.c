@@ -2,7 +2,7 @@
 #include "base/json.h"
 #include "store/internal.h"
 
-#include <casebound/entry.h>
+#include <string.h>
 
 #define CERTIFICATE_BYTES_MAX 1024
 
@@ -62,4 +62,20 @@ bool cb_certificate_holds(const cb_realm_id *realm, const cb_device_id *device,
                                 signature, public_key);
     cb_buffer_clear(&text);
     return holds;
+}
+
+bool cb_certificate_stream_holds(const cb_realm_id *realm,
+                                 const cb_stream_id *stream,
+                                 const uint8_t *stream_public,
+                                 const uint8_t *signature,
+                                 const uint8_t *device_public)
+{
+    uint8_t message[2 * CB_IDENTIFIER_BYTES + CB_PUBLIC_KEY_BYTES];
+    memcpy(message, realm->bytes, CB_IDENTIFIER_BYTES);
+    memcpy(message + CB_IDENTIFIER_BYTES, stream->bytes, CB_IDENTIFIER_BYTES);
+    memcpy(message + (size_t)2 * CB_IDENTIFIER_BYTES, stream_public,
+           CB_PUBLIC_KEY_BYTES);
+    return cb_public_key_is_acceptable(stream_public) &&
+           cb_sign_verify("stream", (cb_span){ message, sizeof message },
+                          signature, device_public);
 }

@@ -124,19 +124,14 @@ static bool opening_holds(const cb_store_identity *identity,
                           const cb_stream_id *stream,
                           const struct opening *opening)
 {
-    uint8_t message[2 * CB_IDENTIFIER_BYTES + CB_PUBLIC_KEY_BYTES];
-    memcpy(message, identity->realm.bytes, CB_IDENTIFIER_BYTES);
-    memcpy(message + CB_IDENTIFIER_BYTES, stream->bytes, CB_IDENTIFIER_BYTES);
-    memcpy(message + (size_t)2 * CB_IDENTIFIER_BYTES, opening->stream_key,
-           CB_PUBLIC_KEY_BYTES);
-    return cb_public_key_is_acceptable(opening->stream_key) &&
-           cb_certificate_holds(
+    return cb_certificate_holds(
                &identity->realm, &opening->device, &opening->person,
                opening->device_key, opening->sealing_key, opening->hub,
                opening->certificate,
                opening->hub ? identity->root_key : identity->hub_key) &&
-           cb_sign_verify("stream", (cb_span){ message, sizeof message },
-                          opening->stream_signature, opening->device_key);
+           cb_certificate_stream_holds(
+               &identity->realm, stream, opening->stream_key,
+               opening->stream_signature, opening->device_key);
 }
 
 /* A stream begins: its opening is certified by this realm, or it is refused. */

@@ -18,6 +18,7 @@
 #include "store/database.h"
 #include "store/unlock.h"
 
+#include <casebound/certificate.h>
 #include <casebound/exchange.h>
 
 #define CB_SIGNING_KEY_BYTES 64
@@ -153,7 +154,7 @@ json_t *cb_roster_roles(cb_store *store, const cb_person_id *person);
 cb_status cb_device_find(cb_store *store, const cb_device_id *device,
                          cb_device_facts *ret_facts, cb_error *error);
 
-/* ---- certificate.c: pure */
+/* ---- certificate.c: pure; what checks one is public */
 /* Signs device keys for a person: by the hub, or by the root for the hub. */
 cb_status cb_certificate_sign(const cb_realm_id *realm,
                               const cb_device_id *device,
@@ -162,11 +163,6 @@ cb_status cb_certificate_sign(const cb_realm_id *realm,
                               const uint8_t *sealing_public, bool hub,
                               const cb_secret *signing_key,
                               uint8_t *ret_signature, cb_error *error);
-bool cb_certificate_holds(const cb_realm_id *realm, const cb_device_id *device,
-                          const cb_person_id *person,
-                          const uint8_t *signing_public,
-                          const uint8_t *sealing_public, bool hub,
-                          const uint8_t *signature, const uint8_t *public_key);
 
 /* ---- facts.c: the decoded entries of a case */
 /* Borrowed until the cache slot is reused or the store changes the case. */
