@@ -287,7 +287,10 @@ Test(entry_vectors, the_catalogue_writes_the_files_to_the_byte)
 /* The exit status of the decoder that knows schema/FORMAT.md alone. */
 static int verify_independently(const vector_file *file)
 {
-    char path[] = "/tmp/casebound-stream-XXXXXX";
+    char path[4096];
+    const char *base = getenv("TMPDIR");
+    snprintf(path, sizeof path, "%s/casebound-stream-XXXXXX",
+             base != NULL ? base : "/tmp");
     const int descriptor = mkstemp(path);
     cr_assert(descriptor >= 0);
     cr_assert(write(descriptor, file->bytes.bytes, file->bytes.size) ==
