@@ -1,45 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * The one form of JSON that is stored or signed.
- *
- * Canonical: UTF-8, keys sorted by bytes, no white space, no real numbers, no
- * duplicate keys, depth at most CB_JSON_DEPTH_MAX, strings escaped only where
- * JSON demands it.  Text that parses but is not canonical is refused, so that
- * one value has one form.
- */
 #ifndef CASEBOUND_BASE_JSON_H
 #define CASEBOUND_BASE_JSON_H
 
-#include <casebound/buffer.h>
-#include <jansson.h>
-
-/* New reference.  CB_INPUT says what is wrong; CB_NO_MEMORY. */
-CB_NODISCARD cb_status cb_json_parse_canonical(cb_span text, json_t **ret_value,
-                                               cb_error *reterr_error);
-
-/* Any well-formed JSON within the limits (model files, files from people). */
-CB_NODISCARD cb_status cb_json_parse(cb_span text, json_t **ret_value,
-                                     cb_error *reterr_error);
-
-/* Appends the canonical form. */
-CB_NODISCARD cb_status cb_json_append(const json_t *value, cb_buffer *text,
-                                      cb_error *reterr_error);
-
-/*
- * Strict getters over an object: the member must be there and of that type.
- * Borrowed; NULL (or false) where it is not.
- */
-const char *cb_json_text(const json_t *object, const char *name);
-bool cb_json_integer(const json_t *object, const char *name,
-                     int64_t *ret_value);
-const json_t *cb_json_array(const json_t *object, const char *name);
-const json_t *cb_json_object(const json_t *object, const char *name);
-
-/* A member of exactly `size` bytes as lower-case hexadecimal. */
-bool cb_json_bytes(const json_t *object, const char *name, uint8_t *ret_bytes,
-                   size_t size);
-
-/* New string value of `size` bytes in lower-case hexadecimal. */
-json_t *cb_json_hex(const void *bytes, size_t size);
+#include <casebound/json.h>
 
 #endif
