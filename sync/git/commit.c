@@ -1,15 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "git/commit.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "git/internal.h"
 #include "git/ssh_signature.h"
-
-static const char empty_tree_text[] =
-    "4b825dc642cb6eb9a060e54bf8d69288fbee4904";
 
 static int compare_files(const void *a, const void *b)
 {
@@ -107,45 +103,6 @@ static int write_blobs(const cb_git_repository *repository,
     return 0;
 }
 
-/*
- * libgit2 leaves an empty folder where the last file of one was removed; stock
- * git never writes one.  Takes away the folders above `path` that are empty.
- */
-static int remove_empty_folders(const cb_git_repository *repository,
-                                const char *path, git_oid *tree_id)
-{
-    char folder[CB_GIT_PATH_BYTES_MAX + 1];
-    int code = 0;
-    (void)snprintf(folder, sizeof folder, "%s", path);
-    for (char *end = strrchr(folder, '/'); end && code == 0;
-         end = strrchr(folder, '/')) {
-        git_tree *tree = NULL;
-        git_tree_entry *entry = NULL;
-        *end = 0;
-        git_tree_update update = { .action = GIT_TREE_UPDATE_REMOVE,
-                                   .path = folder };
-        code = git_tree_lookup(&tree, repository->handle, tree_id);
-        if (code == 0) {
-            code = git_tree_entry_bypath(&entry, tree, folder);
-        }
-        bool is_empty = code == 0 && git_oid_streq(git_tree_entry_id(entry),
-                                                   empty_tree_text) == 0;
-        if (is_empty) {
-            code = git_tree_create_updated(tree_id, repository->handle, tree, 1,
-                                           &update);
-        }
-        git_tree_entry_free(entry);
-        git_tree_free(tree);
-        if (code == GIT_ENOTFOUND) {
-            /* Gone already, with an earlier path's folder. */
-            code = 0;
-        } else if (!is_empty) {
-            break;
-        }
-    }
-    return code;
-}
-
 static cb_status write_tree(const cb_git_repository *repository,
                             const cb_git_commit_plan *plan,
                             const git_commit *parent, git_tree **ret_tree,
@@ -168,11 +125,6 @@ static cb_status write_tree(const cb_git_repository *repository,
     }
     code = git_tree_create_updated(&id, repository->handle, base,
                                    plan->file_count, updates);
-    for (size_t i = 0; code == 0 && i < plan->file_count; i++) {
-        if (plan->files[i].remove) {
-            code = remove_empty_folders(repository, plan->files[i].path, &id);
-        }
-    }
     if (code == 0) {
         code = git_tree_lookup(ret_tree, repository->handle, &id);
     }

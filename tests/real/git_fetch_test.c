@@ -448,3 +448,70 @@ Test(git_fetch, a_hook_takes_no_other_lines)
     close(fd);
     free(updates);
 }
+
+/* One device: a repository, a ref and some pushes of its own. */
+static int work_as_device(int number)
+{
+    enum {
+        PUSHES = 5
+    };
+
+    cb_git_repository *repository = NULL;
+    char name[64];
+    char ref[128];
+    cb_git_oid tip;
+    snprintf(name, sizeof name, "device%d.git", number);
+    snprintf(ref, sizeof ref, "refs/heads/device/%032d", number);
+    if (cb_git_repository_create(git_kit_path(&kit, name), ref, &repository,
+                                 NULL) != CB_OK) {
+        return 1;
+    }
+    const cb_git_push_request request = {
+        .transport = transport,
+        .repository = CB_GIT_LOG,
+        .local_ref = ref,
+        .remote_ref = ref,
+    };
+    for (uint64_t i = 0; i < PUSHES; i++) {
+        cb_git_oid next =
+            git_kit_commit(&kit, repository, i ? &tip : NULL, i, name);
+        if (cb_git_ref_swap(repository, ref, &next, i ? &tip : NULL, NULL) !=
+                CB_OK ||
+            cb_git_push(repository, &request, NULL, NULL) != CB_OK) {
+            return 2;
+        }
+        tip = next;
+    }
+    cb_git_repository_close(repository);
+    return 0;
+}
+
+Test(git_fetch, devices_that_push_at_once_do_not_disturb_each_other)
+{
+    enum {
+        DEVICES = 6
+    };
+
+    cb_git_ref_list list = { 0 };
+    for (int i = 0; i < DEVICES; i++) {
+        pid_t child = fork();
+        cr_assert(child >= 0);
+        if (child == 0) {
+            _exit(work_as_device(i));
+        }
+    }
+    for (int i = 0; i < DEVICES; i++) {
+        int status = 0;
+        cr_assert(wait(&status) > 0);
+        cr_expect(status == 0, "a device ended with %d", status);
+    }
+
+    expect_ok(cb_transport_list(transport, CB_GIT_LOG, "refs/heads/device/",
+                                100, &list, test_error()));
+    cr_expect(list.count == DEVICES);
+    cb_git_ref_list_clear(&list);
+    cr_expect(run("git -C host/log.git rev-list --count --all") == 0);
+    expect_text(output, "30\n");
+    cr_expect(run("git -C host/log.git fsck --strict --full") == 0, "%s",
+              output);
+}

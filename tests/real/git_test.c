@@ -117,12 +117,14 @@ Test(git, a_tree_keeps_what_is_not_changed_and_loses_empty_folders)
         { .path = "tile/0/000.p/1", .content = cb_span_of_text("a") },
         { .path = "tile/0/000.p/2", .content = cb_span_of_text("ab") },
         { .path = "tile/entries/000.p/2", .content = cb_span_of_text("e") },
+        { .path = "deep/deeper/deepest", .content = cb_span_of_text("d") },
     };
     const cb_git_file second[] = {
         { .path = "checkpoint", .content = cb_span_of_text("two") },
         { .path = "tile/0/000", .content = cb_span_of_text("abc") },
         { .path = "tile/0/000.p/1", .remove = true },
         { .path = "tile/0/000.p/2", .remove = true },
+        { .path = "deep/deeper/deepest", .remove = true },
     };
     cb_git_oid a;
     cb_git_oid b;
@@ -130,8 +132,8 @@ Test(git, a_tree_keeps_what_is_not_changed_and_loses_empty_folders)
     cb_git_commit commit = { 0 };
     cb_buffer_init(&content, 100);
 
-    expect_ok(change_tree(NULL, 0, first, 4, &a));
-    expect_ok(change_tree(&a, 1, second, 4, &b));
+    expect_ok(change_tree(NULL, 0, first, 5, &a));
+    expect_ok(change_tree(&a, 1, second, 5, &b));
 
     cr_expect(run_git("ls-tree -r -t --name-only %s", git_kit_hex(&b)) == 0);
     expect_text(output, "checkpoint\ntile\ntile/0\ntile/0/000\ntile/entries\n"
@@ -143,6 +145,12 @@ Test(git, a_tree_keeps_what_is_not_changed_and_loses_empty_folders)
     expect_status(CB_NOT_FOUND,
                   cb_git_file_read(repository, &commit.tree, "tile/0/000.p/1",
                                    3, &content, test_error()));
+    expect_status(CB_NOT_FOUND,
+                  cb_git_file_read(repository, &commit.tree, "tile/0", 3,
+                                   &content, test_error()));
+    expect_status(CB_NOT_FOUND,
+                  cb_git_file_read(repository, &commit.tree, "checkpoint/a", 3,
+                                   &content, test_error()));
     expect_status(CB_LIMIT,
                   cb_git_file_read(repository, &commit.tree, "tile/0/000", 2,
                                    &content, test_error()));
@@ -329,6 +337,7 @@ Test(git, one_writer_at_a_time_tidies_up_after_a_killed_one)
                   left_over[i]);
     }
     cr_expect(access("/etc/passwd", F_OK) == 0);
+    cr_expect(access(git_kit_path(&kit, "own.git/fetch-abcdef"), F_OK) != 0);
     expect_ok(cb_git_ref_swap(repository, REF, &next, &oids[2], test_error()));
     cr_expect(run_git("fsck --strict --full") == 0, "%s", output);
 

@@ -96,6 +96,7 @@ typedef struct meddler {
     int calls;
     int act_at;
     void (*act)(void);
+    bool has_changed;
 } meddler;
 
 typedef struct meddled_stream {
@@ -460,4 +461,75 @@ Test(git_transport, a_broken_conversation_is_unreachable)
     expect_status(CB_UNREACHABLE,
                   cb_git_fetch_begin(own, &request, &fetch, test_error()));
     expect_status(CB_UNREACHABLE, push(REF));
+}
+
+Test(git_transport, more_than_the_host_takes_is_refused_in_its_own_words)
+{
+    enum {
+        BIG_BYTES = 6 * 1000 * 1000
+    };
+
+    cb_git_push_result result = { 0 };
+    cb_git_oid oid;
+    uint32_t state = 1;
+    uint8_t *bytes = calloc(1, BIG_BYTES);
+    cr_assert(bytes != NULL);
+    for (size_t i = 0; i < BIG_BYTES; i++) {
+        state = state * 1664525 + 1013904223;
+        bytes[i] = (uint8_t)(state >> 24);
+    }
+    const cb_git_file file = {
+        .path = "segment",
+        .content = { bytes, BIG_BYTES },
+    };
+    const cb_git_commit_plan plan = {
+        .files = &file,
+        .file_count = 1,
+        .message = "segment\n",
+        .secret_key = kit.key,
+    };
+    expect_ok(cb_git_commit_create(own, &plan, &oid, test_error()));
+    expect_ok(cb_git_ref_swap(own, REF, &oid, NULL, test_error()));
+    free(bytes);
+    cr_assert(run("git -C host/log.git config receive.maxInputSize 100k") == 0);
+
+    expect_status(CB_REFUSED,
+                  push_over(transport, CB_GIT_LOG, REF, false, &result));
+
+    expect_contains(test_error()->meaning, "maximum allowed size");
+    cr_assert(run("git -C host/log.git config receive.maxInputSize 64m") == 0);
+    expect_ok(push(REF));
+    expect_host_is_whole();
+}
+
+/* A host that answers about a ref that nobody asked it to move. */
+static cb_status answer_another_ref(void *stream_pointer, void *bytes,
+                                    size_t size, size_t *ret_size,
+                                    cb_error *reterr_error)
+{
+    static const char answer[] = "ok " REF;
+    meddled_stream *stream = stream_pointer;
+    char *text = bytes;
+    cb_status status =
+        transport->read(stream->stream, bytes, size, ret_size, reterr_error);
+    for (size_t i = 0; status == CB_OK && i + sizeof answer <= *ret_size; i++) {
+        if (memcmp(text + i, answer, sizeof answer - 1) == 0) {
+            text[i + sizeof answer - 2] ^= 1;
+            stream->owner->has_changed = true;
+        }
+    }
+    return status;
+}
+
+Test(git_transport, an_answer_about_another_ref_confirms_nothing)
+{
+    cb_git_oid oids[3];
+    meddler liar;
+    git_kit_stream(&kit, own, REF, oids);
+    meddle_init(&liar, -1, die);
+    liar.transport.read = answer_another_ref;
+
+    expect_status(CB_UNREACHABLE,
+                  push_over(&liar.transport, CB_GIT_LOG, REF, false, NULL));
+    cr_expect(liar.has_changed);
 }
