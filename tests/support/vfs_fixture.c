@@ -29,60 +29,60 @@ static bool contains(const uint8_t *bytes, size_t size, const char *text)
     return false;
 }
 
-static ssize_t spy_pwrite(int descriptor, const void *bytes, size_t size,
-                          off_t offset)
+static ssize_t vfs_spy_pwrite(int descriptor, const void *bytes, size_t size,
+                              off_t offset)
 {
     writes++;
     hits += contains(bytes, size, CANARY);
     return pwrite(descriptor, bytes, size, offset);
 }
 
-static ssize_t spy_write(int descriptor, const void *bytes, size_t size)
+static ssize_t vfs_spy_write(int descriptor, const void *bytes, size_t size)
 {
     writes++;
     hits += contains(bytes, size, CANARY);
     return write(descriptor, bytes, size);
 }
 
-void spy_install(void)
+void vfs_spy_install(void)
 {
     sqlite3_initialize();
     sqlite3_vfs *base = sqlite3_vfs_find("unix-excl");
-    base->xSetSystemCall(base, "pwrite", (sqlite3_syscall_ptr)spy_pwrite);
-    base->xSetSystemCall(base, "pwrite64", (sqlite3_syscall_ptr)spy_pwrite);
-    base->xSetSystemCall(base, "write", (sqlite3_syscall_ptr)spy_write);
+    base->xSetSystemCall(base, "pwrite", (sqlite3_syscall_ptr)vfs_spy_pwrite);
+    base->xSetSystemCall(base, "pwrite64", (sqlite3_syscall_ptr)vfs_spy_pwrite);
+    base->xSetSystemCall(base, "write", (sqlite3_syscall_ptr)vfs_spy_write);
 }
 
-void spy_reset(void)
+void vfs_spy_reset(void)
 {
     hits = 0;
     writes = 0;
 }
 
-int spy_hits(void)
+int vfs_spy_hits(void)
 {
     return hits;
 }
 
-int spy_writes(void)
+int vfs_spy_writes(void)
 {
     return writes;
 }
 
-struct fixture *fixture_create(enum cb_vfs_cipher cipher)
+struct vfs_fixture *vfs_fixture_create(enum cb_vfs_cipher cipher)
 {
-    struct fixture *fixture = calloc(1, sizeof *fixture);
+    struct vfs_fixture *fixture = calloc(1, sizeof *fixture);
     cr_assert(fixture != NULL && sodium_init() >= 0);
     snprintf(fixture->folder, sizeof fixture->folder, "/tmp/cb-vfs-XXXXXX");
     cr_assert(mkdtemp(fixture->folder) != NULL);
     fixture->environment = *cb_environment_system();
     expect_ok(cb_secret_create_random(&fixture->environment, CB_KEY_BYTES,
                                       &fixture->key, test_error()));
-    fixture_reopen(fixture, cipher);
+    vfs_fixture_reopen(fixture, cipher);
     return fixture;
 }
 
-void fixture_reopen(struct fixture *fixture, enum cb_vfs_cipher cipher)
+void vfs_fixture_reopen(struct vfs_fixture *fixture, enum cb_vfs_cipher cipher)
 {
     cb_vfs_destroy(fixture->vfs);
     fixture->vfs = NULL;
@@ -93,7 +93,7 @@ void fixture_reopen(struct fixture *fixture, enum cb_vfs_cipher cipher)
                             &fixture->vfs, test_error()));
 }
 
-void fixture_destroy(struct fixture *fixture)
+void vfs_fixture_destroy(struct vfs_fixture *fixture)
 {
     cb_vfs_destroy(fixture->vfs);
     cb_secret_destroy(fixture->key);
@@ -112,7 +112,7 @@ void fixture_destroy(struct fixture *fixture)
     free(fixture);
 }
 
-const char *fixture_path(struct fixture *fixture, const char *name)
+const char *vfs_fixture_path(struct vfs_fixture *fixture, const char *name)
 {
     char folder[sizeof fixture->folder];
     memcpy(folder, fixture->folder, sizeof folder);
@@ -122,11 +122,11 @@ const char *fixture_path(struct fixture *fixture, const char *name)
     return path;
 }
 
-sqlite3 *fixture_open(struct fixture *fixture, const char *name,
-                      const char *mode)
+sqlite3 *vfs_fixture_open(struct vfs_fixture *fixture, const char *name,
+                          const char *mode)
 {
     sqlite3 *database = NULL;
-    int result = sqlite3_open_v2(fixture_path(fixture, name), &database,
+    int result = sqlite3_open_v2(vfs_fixture_path(fixture, name), &database,
                                  SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE |
                                      SQLITE_OPEN_URI,
                                  cb_vfs_name(fixture->vfs));
@@ -136,24 +136,24 @@ sqlite3 *fixture_open(struct fixture *fixture, const char *name,
     if (mode != NULL) {
         char sql[64];
         snprintf(sql, sizeof sql, "PRAGMA journal_mode=%s", mode);
-        must(database, sql);
+        sql_must(database, sql);
     }
     return database;
 }
 
-int run(sqlite3 *database, const char *sql)
+int sql_run(sqlite3 *database, const char *sql)
 {
     return sqlite3_exec(database, sql, NULL, NULL, NULL);
 }
 
-void must(sqlite3 *database, const char *sql)
+void sql_must(sqlite3 *database, const char *sql)
 {
-    int result = run(database, sql);
+    int result = sql_run(database, sql);
     cr_assert(result == SQLITE_OK, "%s\n    gave %d: %s", sql, result,
               sqlite3_errmsg(database));
 }
 
-sqlite3_int64 query_int(sqlite3 *database, const char *sql)
+sqlite3_int64 sql_int(sqlite3 *database, const char *sql)
 {
     sqlite3_stmt *statement = NULL;
     int result = sqlite3_prepare_v2(database, sql, -1, &statement, NULL);
@@ -167,7 +167,7 @@ sqlite3_int64 query_int(sqlite3 *database, const char *sql)
     return value;
 }
 
-void expect_integrity(sqlite3 *database)
+void sql_expect_integrity(sqlite3 *database)
 {
     sqlite3_stmt *statement = NULL;
     sqlite3_prepare_v2(database, "PRAGMA integrity_check", -1, &statement,
@@ -177,7 +177,7 @@ void expect_integrity(sqlite3 *database)
     sqlite3_finalize(statement);
 }
 
-uint8_t *file_read(const char *path, size_t *ret_size)
+uint8_t *vfs_file_read(const char *path, size_t *ret_size)
 {
     FILE *file = fopen(path, "rb");
     cr_assert(file != NULL, "no file %s", path);
@@ -191,7 +191,7 @@ uint8_t *file_read(const char *path, size_t *ret_size)
     return bytes;
 }
 
-void file_write(const char *path, const uint8_t *bytes, size_t size)
+void vfs_file_write(const char *path, const uint8_t *bytes, size_t size)
 {
     FILE *file = fopen(path, "wb");
     cr_assert(file != NULL);
@@ -199,10 +199,10 @@ void file_write(const char *path, const uint8_t *bytes, size_t size)
     fclose(file);
 }
 
-bool file_contains(const char *path, const char *text)
+bool vfs_file_contains(const char *path, const char *text)
 {
     size_t size = 0;
-    uint8_t *bytes = file_read(path, &size);
+    uint8_t *bytes = vfs_file_read(path, &size);
     bool found = contains(bytes, size, text);
     free(bytes);
     return found;

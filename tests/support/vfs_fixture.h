@@ -11,7 +11,7 @@
 
 #define CANARY "canary-Wren-Ashdown-canary"
 
-struct fixture {
+struct vfs_fixture {
     char folder[64];
     char path[4][128];
     size_t path_next;
@@ -20,26 +20,26 @@ struct fixture {
     cb_vfs *vfs;
 };
 
-struct fixture *fixture_create(enum cb_vfs_cipher cipher);
+struct vfs_fixture *vfs_fixture_create(enum cb_vfs_cipher cipher);
 
 /* Closes the VFS and removes the folder. */
-void fixture_destroy(struct fixture *fixture);
+void vfs_fixture_destroy(struct vfs_fixture *fixture);
 
 /* The same key in a new instance, as a program started again has. */
-void fixture_reopen(struct fixture *fixture, enum cb_vfs_cipher cipher);
+void vfs_fixture_reopen(struct vfs_fixture *fixture, enum cb_vfs_cipher cipher);
 
 /* A path in the folder; valid for the next three calls. */
-const char *fixture_path(struct fixture *fixture, const char *name);
+const char *vfs_fixture_path(struct vfs_fixture *fixture, const char *name);
 
 /* Opened and prepared; a mode of NULL leaves it as it is. */
-sqlite3 *fixture_open(struct fixture *fixture, const char *name,
-                      const char *mode);
+sqlite3 *vfs_fixture_open(struct vfs_fixture *fixture, const char *name,
+                          const char *mode);
 
 /* Runs all statements and rows; the extended result code. */
-int run(sqlite3 *database, const char *sql);
-void must(sqlite3 *database, const char *sql);
-sqlite3_int64 query_int(sqlite3 *database, const char *sql);
-void expect_integrity(sqlite3 *database);
+int sql_run(sqlite3 *database, const char *sql);
+void sql_must(sqlite3 *database, const char *sql);
+sqlite3_int64 sql_int(sqlite3 *database, const char *sql);
+void sql_expect_integrity(sqlite3 *database);
 
 #define expect_int(got, wanted)                                              \
     do {                                                                     \
@@ -50,14 +50,14 @@ void expect_integrity(sqlite3 *database);
     } while (0)
 
 /* Files as bytes; the caller frees. */
-uint8_t *file_read(const char *path, size_t *ret_size);
-void file_write(const char *path, const uint8_t *bytes, size_t size);
-bool file_contains(const char *path, const char *text);
+uint8_t *vfs_file_read(const char *path, size_t *ret_size);
+void vfs_file_write(const char *path, const uint8_t *bytes, size_t size);
+bool vfs_file_contains(const char *path, const char *text);
 
 /* Counts canaries in what the unix VFS writes, for the rest of the process. */
-void spy_install(void);
-void spy_reset(void);
-int spy_hits(void);
-int spy_writes(void);
+void vfs_spy_install(void);
+void vfs_spy_reset(void);
+int vfs_spy_hits(void);
+int vfs_spy_writes(void);
 
 #endif

@@ -27,67 +27,72 @@ static const char *const modes[] = { "WAL", "DELETE", "TRUNCATE", "PERSIST" };
  */
 static void work_hard(sqlite3 *database, cb_vfs *vfs, const char *attached)
 {
-    must(database, "PRAGMA temp_store=1; PRAGMA cache_size=20;"
-                   "PRAGMA cache_spill=10;");
-    must(database, "CREATE TABLE note(id INTEGER PRIMARY KEY, body TEXT, n)");
-    must(database,
-         "WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM c "
-         "WHERE i<3000) INSERT INTO note(body, n) SELECT '" CANARY
-         "' || i || '" CANARY "', abs(random()) FROM c");
-    must(database, "CREATE INDEX note_body ON note(body, n)");
-    must(database, "CREATE TEMP TABLE scratch AS SELECT body, n FROM note");
-    must(database, "CREATE INDEX temp.scratch_n ON scratch(n, body)");
-    must(database, "SELECT count(*) FROM (SELECT DISTINCT body || n FROM note "
-                   "ORDER BY n DESC, body)");
-    must(database, "BEGIN; UPDATE note SET body = body || 'x'; SAVEPOINT a; "
-                   "UPDATE note SET n = n + 1, body = body || 'y'; "
-                   "ROLLBACK TO a; DELETE FROM note WHERE id % 7 = 0; COMMIT");
-    must(database, "CREATE UNIQUE INDEX note_once ON note(id, body)");
-    expect_int(run(database, "UPDATE OR ABORT note SET id = CASE WHEN id > 2990"
-                             " THEN 2 ELSE id END, body = body || 'z'"),
+    sql_must(database, "PRAGMA temp_store=1; PRAGMA cache_size=20;"
+                       "PRAGMA cache_spill=10;");
+    sql_must(database,
+             "CREATE TABLE note(id INTEGER PRIMARY KEY, body TEXT, n)");
+    sql_must(database,
+             "WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM c "
+             "WHERE i<3000) INSERT INTO note(body, n) SELECT '" CANARY
+             "' || i || '" CANARY "', abs(random()) FROM c");
+    sql_must(database, "CREATE INDEX note_body ON note(body, n)");
+    sql_must(database, "CREATE TEMP TABLE scratch AS SELECT body, n FROM note");
+    sql_must(database, "CREATE INDEX temp.scratch_n ON scratch(n, body)");
+    sql_must(database,
+             "SELECT count(*) FROM (SELECT DISTINCT body || n FROM note "
+             "ORDER BY n DESC, body)");
+    sql_must(database,
+             "BEGIN; UPDATE note SET body = body || 'x'; SAVEPOINT a; "
+             "UPDATE note SET n = n + 1, body = body || 'y'; "
+             "ROLLBACK TO a; DELETE FROM note WHERE id % 7 = 0; COMMIT");
+    sql_must(database, "CREATE UNIQUE INDEX note_once ON note(id, body)");
+    expect_int(sql_run(database,
+                       "UPDATE OR ABORT note SET id = CASE WHEN id > 2990"
+                       " THEN 2 ELSE id END, body = body || 'z'"),
                SQLITE_CONSTRAINT_PRIMARYKEY);
     char *sql = sqlite3_mprintf("ATTACH %Q AS other", attached);
-    must(database, sql);
+    sql_must(database, sql);
     sqlite3_free(sql);
     expect_ok(cb_vfs_prepare(database, "other", test_error()));
-    must(database, "BEGIN; CREATE TABLE other.copy AS SELECT * FROM note; "
-                   "UPDATE note SET n = 0 WHERE id < 100; COMMIT");
-    must(database, "DELETE FROM note WHERE id > 1000");
-    must(database, "VACUUM");
-    expect_integrity(database);
+    sql_must(database, "BEGIN; CREATE TABLE other.copy AS SELECT * FROM note; "
+                       "UPDATE note SET n = 0 WHERE id < 100; COMMIT");
+    sql_must(database, "DELETE FROM note WHERE id > 1000");
+    sql_must(database, "VACUUM");
+    sql_expect_integrity(database);
     struct cb_vfs_damage damage;
     cr_expect(!cb_vfs_damage(vfs, &damage), "damage noted in sound files");
 }
 
 Test(vfs, writes_nothing_readable)
 {
-    spy_install();
+    vfs_spy_install();
     /* The spy sees the canary where nothing is encrypted. */
-    struct fixture *fixture = fixture_create(ciphers[0]);
+    struct vfs_fixture *fixture = vfs_fixture_create(ciphers[0]);
     sqlite3 *plain = NULL;
-    expect_int(sqlite3_open_v2(fixture_path(fixture, "plain.db"), &plain,
+    expect_int(sqlite3_open_v2(vfs_fixture_path(fixture, "plain.db"), &plain,
                                SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE,
                                "unix-excl"),
                SQLITE_OK);
-    must(plain, "CREATE TABLE t(x); INSERT INTO t VALUES('" CANARY "')");
+    sql_must(plain, "CREATE TABLE t(x); INSERT INTO t VALUES('" CANARY "')");
     sqlite3_close(plain);
-    cr_assert(spy_hits() > 0);
-    fixture_destroy(fixture);
+    cr_assert(vfs_spy_hits() > 0);
+    vfs_fixture_destroy(fixture);
 
     for (size_t i = 0; i < 2; i++) {
         for (size_t m = 0; m < 4; m++) {
             if (!cb_vfs_cipher_available(ciphers[i])) {
                 continue;
             }
-            fixture = fixture_create(ciphers[i]);
-            spy_reset();
-            sqlite3 *database = fixture_open(fixture, "a.db", modes[m]);
-            work_hard(database, fixture->vfs, fixture_path(fixture, "b.db"));
+            fixture = vfs_fixture_create(ciphers[i]);
+            vfs_spy_reset();
+            sqlite3 *database = vfs_fixture_open(fixture, "a.db", modes[m]);
+            work_hard(database, fixture->vfs,
+                      vfs_fixture_path(fixture, "b.db"));
             sqlite3_close(database);
-            cr_expect(spy_hits() == 0, "%d canaries in mode %s", spy_hits(),
-                      modes[m]);
-            cr_expect(spy_writes() > 1000);
-            fixture_destroy(fixture);
+            cr_expect(vfs_spy_hits() == 0, "%d canaries in mode %s",
+                      vfs_spy_hits(), modes[m]);
+            cr_expect(vfs_spy_writes() > 1000);
+            vfs_fixture_destroy(fixture);
         }
     }
 }
@@ -96,102 +101,104 @@ Test(vfs, works_with_every_page_size)
 {
     for (int size = 512; size <= 65536; size *= 2) {
         for (size_t m = 0; m < 2; m++) {
-            struct fixture *fixture = fixture_create(ciphers[m]);
-            sqlite3 *database = fixture_open(fixture, "a.db", NULL);
+            struct vfs_fixture *fixture = vfs_fixture_create(ciphers[m]);
+            sqlite3 *database = vfs_fixture_open(fixture, "a.db", NULL);
             char sql[100];
             snprintf(sql, sizeof sql, "PRAGMA page_size=%d", size);
-            must(database, sql);
+            sql_must(database, sql);
             snprintf(sql, sizeof sql, "PRAGMA journal_mode=%s", modes[m]);
-            must(database, sql);
-            must(database, "CREATE TABLE t(x); WITH RECURSIVE c(i) AS (SELECT 1"
-                           " UNION ALL SELECT i+1 FROM c WHERE i<300) INSERT "
-                           "INTO t SELECT randomblob(400) FROM c; "
-                           "UPDATE t SET x = randomblob(500); VACUUM");
+            sql_must(database, sql);
+            sql_must(database,
+                     "CREATE TABLE t(x); WITH RECURSIVE c(i) AS (SELECT 1"
+                     " UNION ALL SELECT i+1 FROM c WHERE i<300) INSERT "
+                     "INTO t SELECT randomblob(400) FROM c; "
+                     "UPDATE t SET x = randomblob(500); VACUUM");
             sqlite3_close(database);
-            database = fixture_open(fixture, "a.db", NULL);
-            expect_int(query_int(database, "PRAGMA page_size"), size);
-            expect_int(query_int(database, "SELECT count(*) FROM t"), 300);
-            expect_integrity(database);
+            database = vfs_fixture_open(fixture, "a.db", NULL);
+            expect_int(sql_int(database, "PRAGMA page_size"), size);
+            expect_int(sql_int(database, "SELECT count(*) FROM t"), 300);
+            sql_expect_integrity(database);
             sqlite3_close(database);
-            fixture_destroy(fixture);
+            vfs_fixture_destroy(fixture);
         }
     }
 }
 
 Test(vfs, is_a_target_and_a_source_of_backups)
 {
-    struct fixture *fixture = fixture_create(ciphers[0]);
-    sqlite3 *source = fixture_open(fixture, "a.db", "WAL");
-    sqlite3 *target = fixture_open(fixture, "b.db", NULL);
-    must(source, "CREATE TABLE t(x); INSERT INTO t VALUES('" CANARY "')");
+    struct vfs_fixture *fixture = vfs_fixture_create(ciphers[0]);
+    sqlite3 *source = vfs_fixture_open(fixture, "a.db", "WAL");
+    sqlite3 *target = vfs_fixture_open(fixture, "b.db", NULL);
+    sql_must(source, "CREATE TABLE t(x); INSERT INTO t VALUES('" CANARY "')");
     sqlite3_backup *backup =
         sqlite3_backup_init(target, "main", source, "main");
     expect_int(sqlite3_backup_step(backup, -1), SQLITE_DONE);
     expect_int(sqlite3_backup_finish(backup), SQLITE_OK);
     sqlite3_close(target);
     char *sql = sqlite3_mprintf("VACUUM INTO 'file:%s?vfs=unix'",
-                                fixture_path(fixture, "export.db"));
-    must(source, sql);
+                                vfs_fixture_path(fixture, "export.db"));
+    sql_must(source, sql);
     sqlite3_free(sql);
     sqlite3_close(source);
-    cr_expect(file_contains(fixture_path(fixture, "export.db"), CANARY));
-    cr_expect(!file_contains(fixture_path(fixture, "b.db"), CANARY));
-    target = fixture_open(fixture, "b.db", NULL);
-    expect_int(query_int(target, "SELECT count(*) FROM t"), 1);
+    cr_expect(
+        vfs_file_contains(vfs_fixture_path(fixture, "export.db"), CANARY));
+    cr_expect(!vfs_file_contains(vfs_fixture_path(fixture, "b.db"), CANARY));
+    target = vfs_fixture_open(fixture, "b.db", NULL);
+    expect_int(sql_int(target, "SELECT count(*) FROM t"), 1);
     sqlite3_close(target);
-    fixture_destroy(fixture);
+    vfs_fixture_destroy(fixture);
 }
 
 /* Without room at the end of its pages a file must not come to be. */
 Test(vfs, refuses_a_file_that_was_not_prepared)
 {
-    struct fixture *fixture = fixture_create(ciphers[0]);
+    struct vfs_fixture *fixture = vfs_fixture_create(ciphers[0]);
     sqlite3 *database = NULL;
-    expect_int(sqlite3_open_v2(fixture_path(fixture, "a.db"), &database,
+    expect_int(sqlite3_open_v2(vfs_fixture_path(fixture, "a.db"), &database,
                                SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE,
                                cb_vfs_name(fixture->vfs)),
                SQLITE_OK);
-    cr_expect(run(database, "CREATE TABLE t(x)") != SQLITE_OK);
+    cr_expect(sql_run(database, "CREATE TABLE t(x)") != SQLITE_OK);
     sqlite3_close(database);
     struct stat status;
-    cr_expect(stat(fixture_path(fixture, "a.db"), &status) != 0 ||
+    cr_expect(stat(vfs_fixture_path(fixture, "a.db"), &status) != 0 ||
               status.st_size == 0);
-    fixture_destroy(fixture);
+    vfs_fixture_destroy(fixture);
 }
 
 Test(vfs, refuses_another_page_size_and_keeps_the_data)
 {
-    struct fixture *fixture = fixture_create(ciphers[0]);
-    sqlite3 *database = fixture_open(fixture, "a.db", "DELETE");
-    must(database, "CREATE TABLE t(x); INSERT INTO t VALUES(7)");
-    must(database, "PRAGMA page_size=8192");
-    cr_expect(run(database, "VACUUM") != SQLITE_OK);
+    struct vfs_fixture *fixture = vfs_fixture_create(ciphers[0]);
+    sqlite3 *database = vfs_fixture_open(fixture, "a.db", "DELETE");
+    sql_must(database, "CREATE TABLE t(x); INSERT INTO t VALUES(7)");
+    sql_must(database, "PRAGMA page_size=8192");
+    cr_expect(sql_run(database, "VACUUM") != SQLITE_OK);
     sqlite3_close(database);
-    database = fixture_open(fixture, "a.db", NULL);
-    expect_int(query_int(database, "SELECT x FROM t"), 7);
-    expect_integrity(database);
+    database = vfs_fixture_open(fixture, "a.db", NULL);
+    expect_int(sql_int(database, "SELECT x FROM t"), 7);
+    sql_expect_integrity(database);
     sqlite3_close(database);
-    fixture_destroy(fixture);
+    vfs_fixture_destroy(fixture);
 }
 
 Test(vfs, serves_several_keys_in_one_process)
 {
-    struct fixture *one = fixture_create(ciphers[0]);
-    struct fixture *two = fixture_create(ciphers[0]);
-    sqlite3 *first = fixture_open(one, "a.db", "WAL");
-    sqlite3 *second = fixture_open(two, "a.db", "DELETE");
-    must(first, "CREATE TABLE t(x); INSERT INTO t VALUES(1)");
-    must(second, "CREATE TABLE t(x); INSERT INTO t VALUES(2)");
-    sqlite3 *again = fixture_open(one, "a.db", NULL);
-    must(again, "INSERT INTO t VALUES(3)");
-    must(first, "INSERT INTO t VALUES(4)");
-    expect_int(query_int(again, "SELECT sum(x) FROM t"), 8);
-    expect_int(query_int(second, "SELECT sum(x) FROM t"), 2);
+    struct vfs_fixture *one = vfs_fixture_create(ciphers[0]);
+    struct vfs_fixture *two = vfs_fixture_create(ciphers[0]);
+    sqlite3 *first = vfs_fixture_open(one, "a.db", "WAL");
+    sqlite3 *second = vfs_fixture_open(two, "a.db", "DELETE");
+    sql_must(first, "CREATE TABLE t(x); INSERT INTO t VALUES(1)");
+    sql_must(second, "CREATE TABLE t(x); INSERT INTO t VALUES(2)");
+    sqlite3 *again = vfs_fixture_open(one, "a.db", NULL);
+    sql_must(again, "INSERT INTO t VALUES(3)");
+    sql_must(first, "INSERT INTO t VALUES(4)");
+    expect_int(sql_int(again, "SELECT sum(x) FROM t"), 8);
+    expect_int(sql_int(second, "SELECT sum(x) FROM t"), 2);
     sqlite3_close(again);
     sqlite3_close(first);
     sqlite3_close(second);
-    fixture_destroy(two);
-    fixture_destroy(one);
+    vfs_fixture_destroy(two);
+    vfs_fixture_destroy(one);
 }
 
 Test(vfs, keeps_the_cipher_of_a_file_that_exists)
@@ -200,33 +207,35 @@ Test(vfs, keeps_the_cipher_of_a_file_that_exists)
         cr_skip_test("this machine has no AES instructions");
     }
     for (size_t i = 0; i < 2; i++) {
-        struct fixture *fixture = fixture_create(ciphers[i]);
-        sqlite3 *database = fixture_open(fixture, "a.db", "WAL");
-        must(database, "CREATE TABLE t(x); INSERT INTO t VALUES(5)");
+        struct vfs_fixture *fixture = vfs_fixture_create(ciphers[i]);
+        sqlite3 *database = vfs_fixture_open(fixture, "a.db", "WAL");
+        sql_must(database, "CREATE TABLE t(x); INSERT INTO t VALUES(5)");
         sqlite3_close(database);
-        fixture_reopen(fixture, ciphers[1 - i]);
-        database = fixture_open(fixture, "a.db", NULL);
-        must(database, "INSERT INTO t VALUES(6)");
-        expect_int(query_int(database, "SELECT sum(x) FROM t"), 11);
+        vfs_fixture_reopen(fixture, ciphers[1 - i]);
+        database = vfs_fixture_open(fixture, "a.db", NULL);
+        sql_must(database, "INSERT INTO t VALUES(6)");
+        expect_int(sql_int(database, "SELECT sum(x) FROM t"), 11);
         sqlite3_close(database);
         struct cb_vfs_scrub_result result;
-        expect_ok(cb_vfs_scrub(fixture->vfs, fixture_path(fixture, "a.db"),
+        expect_ok(cb_vfs_scrub(fixture->vfs, vfs_fixture_path(fixture, "a.db"),
                                NULL, NULL, &result, test_error()));
         expect_int(result.cipher, ciphers[i]);
-        fixture_destroy(fixture);
+        vfs_fixture_destroy(fixture);
     }
 }
 
 /* Commits numbers and says so on the pipe after each commit, until killed. */
-static void commit_for_ever(struct fixture *fixture, const char *mode, int pipe)
+static void commit_for_ever(struct vfs_fixture *fixture, const char *mode,
+                            int pipe)
 {
-    sqlite3 *database = fixture_open(fixture, "a.db", mode);
-    must(database, "PRAGMA synchronous=FULL; PRAGMA cache_size=10;"
-                   "CREATE TABLE IF NOT EXISTS t(x INTEGER PRIMARY KEY, y)");
+    sqlite3 *database = vfs_fixture_open(fixture, "a.db", mode);
+    sql_must(database,
+             "PRAGMA synchronous=FULL; PRAGMA cache_size=10;"
+             "CREATE TABLE IF NOT EXISTS t(x INTEGER PRIMARY KEY, y)");
     for (;;) {
-        must(database, "BEGIN; INSERT INTO t(y) VALUES(randomblob(9000)); "
-                       "UPDATE t SET y = randomblob(9000) WHERE x % 5 = 1; "
-                       "COMMIT");
+        sql_must(database, "BEGIN; INSERT INTO t(y) VALUES(randomblob(9000)); "
+                           "UPDATE t SET y = randomblob(9000) WHERE x % 5 = 1; "
+                           "COMMIT");
         sqlite3_int64 last = sqlite3_last_insert_rowid(database);
         if (write(pipe, &last, sizeof last) != sizeof last) {
             _exit(1);
@@ -237,7 +246,7 @@ static void commit_for_ever(struct fixture *fixture, const char *mode, int pipe)
 Test(vfs, keeps_what_was_committed_when_killed)
 {
     for (size_t m = 0; m < 2; m++) {
-        struct fixture *fixture = fixture_create(ciphers[m]);
+        struct vfs_fixture *fixture = vfs_fixture_create(ciphers[m]);
         sqlite3_int64 acknowledged = 0;
         for (int round = 0; round < 6; round++) {
             int ends[2];
@@ -256,20 +265,20 @@ Test(vfs, keeps_what_was_committed_when_killed)
                 acknowledged = value;
             }
             close(ends[0]);
-            sqlite3 *database = fixture_open(fixture, "a.db", NULL);
-            cr_expect(query_int(database, "SELECT coalesce(max(x),0) FROM t") >=
+            sqlite3 *database = vfs_fixture_open(fixture, "a.db", NULL);
+            cr_expect(sql_int(database, "SELECT coalesce(max(x),0) FROM t") >=
                           acknowledged,
                       "lost commits up to %lld in %s", (long long)acknowledged,
                       modes[m]);
-            expect_integrity(database);
+            sql_expect_integrity(database);
             sqlite3_close(database);
         }
         cr_expect(acknowledged > 0);
-        fixture_destroy(fixture);
+        vfs_fixture_destroy(fixture);
     }
 }
 
-static void seal_once(struct fixture *fixture, struct cb_vfs_nonces *nonces,
+static void seal_once(struct vfs_fixture *fixture, struct cb_vfs_nonces *nonces,
                       struct cb_vfs_trailer *trailer)
 {
     struct cb_vfs_head head = { { 'C', 'B', 'D', 'B', 1, 1, 12, 32 } };
@@ -283,7 +292,7 @@ static void seal_once(struct fixture *fixture, struct cb_vfs_nonces *nonces,
 
 Test(vfs, never_uses_a_nonce_twice)
 {
-    struct fixture *fixture = fixture_create(ciphers[0]);
+    struct vfs_fixture *fixture = vfs_fixture_create(ciphers[0]);
     struct cb_vfs_nonces nonces = { .drawn = false };
     struct cb_vfs_nonces other = { .drawn = false };
     struct cb_vfs_trailer first;
@@ -311,5 +320,5 @@ Test(vfs, never_uses_a_nonce_twice)
     nonces.counter = UINT32_MAX;
     seal_once(fixture, &nonces, &second);
     cr_expect(memcmp(first.bytes, second.bytes, 10) != 0, "an epoch per wrap");
-    fixture_destroy(fixture);
+    vfs_fixture_destroy(fixture);
 }
