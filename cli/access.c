@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "access.h"
+
+#include "output.h"
+#include "prompt.h"
+
+#define PATH_BYTES_MAX 4096
+
+cb_status cb_cli_store_options(cb_cli_session *session, cb_buffer *folder,
+                               cb_store_options *ret_options)
+{
+    cb_buffer_init(folder, PATH_BYTES_MAX);
+    cb_status status = cb_cli_folder(session, folder, &session->error);
+    if (status == CB_OK) {
+        *ret_options = (cb_store_options){
+            .folder = cb_buffer_text(folder),
+            .environment = session->world->environment,
+            .kdf_operations = session->world->kdf_operations,
+            .kdf_memory_bytes = session->world->kdf_memory_bytes,
+        };
+    }
+    return status;
+}
+
+/* With the keyring's key where there is one, else with a passphrase. */
+static cb_status open_any(cb_cli_session *session,
+                          const cb_store_options *options, cb_store **ret_store)
+{
+    cb_error locked = { 0 };
+    cb_status status = CB_LOCKED;
+    if (session->passphrase_descriptor < 0) {
+        status = cb_store_open(options, NULL, ret_store, &locked);
+    }
+    if (status != CB_LOCKED) {
+        if (status != CB_OK) {
+            session->error = locked;
+        }
+        return status;
+    }
+    if (session->no_input && session->passphrase_descriptor < 0) {
+        session->error = locked;
+        return status;
+    }
+    status = cb_store_probe(options, &session->error);
+    cb_secret *passphrase = NULL;
+    if (status == CB_OK) {
+        status = cb_cli_ask_passphrase(session, "Passphrase", &passphrase,
+                                       &session->error);
+    }
+    if (status == CB_OK) {
+        status = cb_store_open(options, passphrase, ret_store, &session->error);
+    }
+    cb_secret_destroy(passphrase);
+    return status;
+}
+
+static cb_status check_mode(cb_cli_session *session, cb_cli_mode mode)
+{
+    cb_store_identity identity;
+    cb_store_identify(cb_cli_store(session), &identity);
+    if (identity.restored) {
+        cb_cli_warn(session, "this is an older copy of a store that went on "
+                             "elsewhere; it is read only until it has synced");
+    }
+    if (mode == CB_CLI_HUB && !(identity.joined && identity.hub)) {
+        cb_status status = cb_error_set(&session->error, CB_PERMISSION,
+                                        "this store is not a hub's");
+        cb_error_meaning(&session->error, "nothing was changed");
+        cb_error_next(&session->error,
+                      "run it at the hub, or name the hub's store with -C");
+        return status;
+    }
+    return CB_OK;
+}
+
+cb_status cb_cli_open_store(cb_cli_session *session, cb_cli_mode mode)
+{
+    cb_buffer folder;
+    cb_store_options options;
+    cb_store *store = NULL;
+    cb_status status = cb_cli_store_options(session, &folder, &options);
+    if (status == CB_OK) {
+        status = open_any(session, &options, &store);
+    }
+    if (status == CB_OK) {
+        session->store = store;
+        status = check_mode(session, mode);
+    }
+    cb_buffer_clear(&folder);
+    return status;
+}
+
+void cb_cli_close_store(cb_cli_session *session)
+{
+    cb_store_close(session->store);
+}
+
+cb_store *cb_cli_store(const cb_cli_session *session)
+{
+    CB_ASSERT(session->store != NULL);
+    return session->store;
+}
+
+cb_status cb_cli_read_file(cb_cli_session *session, const char *subject,
+                           const char *path, cb_buffer *content)
+{
+    const cb_environment *environment = session->world->environment;
+    cb_status status = environment->read_file(environment->context, path,
+                                              content, &session->error);
+    if (status == CB_NOT_FOUND) {
+        status = cb_error_set(&session->error, CB_INPUT,
+                              "there is no %s at '%s'", subject, path);
+        cb_error_meaning(&session->error, "nothing was changed");
+        cb_error_next(&session->error, "check the file's name");
+    }
+    return status;
+}
+
+cb_status cb_cli_write_result(cb_cli_session *session, const char *what,
+                              cb_span content)
+{
+    const char *path = cb_cli_option_value(&session->arguments, "output");
+    const cb_environment *environment = session->world->environment;
+    if (path == NULL) {
+        cb_cli_print(session, "%.*s", (int)content.size,
+                     (const char *)content.bytes);
+        return CB_OK;
+    }
+    cb_status status = environment->replace_file(environment->context, path,
+                                                 content, &session->error);
+    if (status == CB_OK) {
+        cb_cli_say(session, "wrote %s to '%s'", what, path);
+    }
+    return status;
+}
