@@ -23,7 +23,8 @@ static cb_status check_files(const cb_git_commit_plan *plan,
                             "a commit changes between 1 and %d files",
                             CB_GIT_FILES_MAX);
     }
-    const cb_git_file **sorted = calloc(plan->file_count, sizeof *sorted);
+    const cb_git_file **sorted =
+        calloc(plan->file_count, sizeof(const cb_git_file *));
     if (!sorted) {
         return cb_error_set(reterr_error, CB_NO_MEMORY, "out of memory");
     }
@@ -39,7 +40,7 @@ static cb_status check_files(const cb_git_commit_plan *plan,
             goto out;
         }
     }
-    qsort(sorted, plan->file_count, sizeof *sorted, compare_files);
+    qsort(sorted, plan->file_count, sizeof(const cb_git_file *), compare_files);
     for (size_t i = 1; i < plan->file_count; i++) {
         if (strcmp(sorted[i - 1]->path, sorted[i]->path) == 0) {
             status = cb_error_set(reterr_error, CB_INPUT, "'%s' is there twice",

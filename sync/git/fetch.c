@@ -273,13 +273,18 @@ static cb_status move_files(const char *source, const char *target,
     if (!folder) {
         return cb_git_fail_errno(reterr_error, errno, "open '%s'", source);
     }
-    for (struct dirent *item = readdir(folder); item && status == CB_OK;
-         item = readdir(folder)) {
+    while (status == CB_OK) {
+        /* NOLINTNEXTLINE(concurrency-mt-unsafe): a folder of our own. */
+        const struct dirent *item = readdir(folder);
+        if (!item) {
+            break;
+        }
         char from[PATH_TEXT_BYTES];
         char to[PATH_TEXT_BYTES];
         size_t length = strlen(item->d_name);
         size_t tail = strlen(suffix);
-        if (length < tail || strcmp(item->d_name + length - tail, suffix)) {
+        if (length < tail ||
+            strcmp(item->d_name + length - tail, suffix) != 0) {
             continue;
         }
         if (!join_path(from, source, item->d_name) ||

@@ -93,7 +93,8 @@ static void sweep(const char *path, int depth_max, bool all,
     }
     while (depth > 0) {
         walk_level *level = &levels[depth - 1];
-        struct dirent *item = readdir(level->folder);
+        /* NOLINTNEXTLINE(concurrency-mt-unsafe): a folder of our own. */
+        const struct dirent *item = readdir(level->folder);
         if (!item) {
             ascend(levels, &depth);
             continue;

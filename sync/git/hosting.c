@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -271,8 +272,10 @@ out:
 cb_status cb_git_hook_open(cb_git_repository **ret_repository,
                            cb_error *reterr_error)
 {
+    /* NOLINTBEGIN(concurrency-mt-unsafe): nobody here sets variables. */
     const char *path = getenv("GIT_DIR");
     const char *quarantine = getenv("GIT_QUARANTINE_PATH");
+    /* NOLINTEND(concurrency-mt-unsafe) */
     cb_git_repository *repository = NULL;
     if (!path || !quarantine) {
         return cb_error_set(reterr_error, CB_USAGE,
@@ -304,7 +307,7 @@ static bool parse_update(char *line, cb_git_update *ret_update)
         return false;
     }
     line[HEX] = line[2 * HEX + 1] = 0;
-    const char *name = line + 2 * HEX + 2;
+    const char *name = line + (ptrdiff_t)2 * HEX + 2;
     if (!cb_git_oid_parse(line, &update.old_oid) ||
         !cb_git_oid_parse(line + HEX + 1, &update.new_oid) ||
         !cb_git_ref_name_valid(name)) {

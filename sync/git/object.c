@@ -418,7 +418,7 @@ cb_status cb_git_tree_expect(const cb_git_repository *repository,
     } else if (status != CB_OK) {
         (void)cb_error_set(reterr_error, status, "%s", reason.what);
     }
-    for (size_t i = 0; status == CB_OK && i < count; i++) {
+    for (size_t i = 0; same && i < count; i++) {
         ret_oids[i] = list.items[i].oid;
     }
     cb_git_entry_list_clear(&list);

@@ -97,6 +97,7 @@ static int spawn_git(const char *const *arguments, const int child_fds[3],
                      int keep_fd, pid_t *ret_pid)
 {
     char path[PATH_TEXT_BYTES];
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): nobody here sets variables. */
     const char *search = getenv("PATH");
     (void)snprintf(path, sizeof path, "PATH=%s",
                    search ? search : "/usr/local/bin:/usr/bin:/bin");

@@ -14,7 +14,7 @@
 
 enum {
     PATH_TEXT_BYTES = 4096,
-    LOCK_WAIT_MS = 30000,
+    LOCK_WAIT_MS = 5000,
     STALE_LOCK_AGE_S = 30,
 };
 
@@ -99,6 +99,21 @@ static cb_status check_folder(const path_context *context,
     return CB_OK;
 }
 
+/* Busy there is no different from being away: one comes again. */
+static cb_status fail_locked(const path_context *context,
+                             const cb_error *reason, cb_error *reterr_error)
+{
+    if (reason->status != CB_IN_USE) {
+        return cb_error_set(reterr_error, reason->status, "%s", reason->what);
+    }
+    cb_status status =
+        cb_error_set(reterr_error, CB_UNREACHABLE,
+                     "the log at '%s' is being tidied up", context->name.text);
+    cb_error_meaning(reterr_error, "nothing was sent; nothing is lost");
+    cb_error_next(reterr_error, "try again in a minute");
+    return status;
+}
+
 static cb_status connect_path(void *context_pointer, const char *repository,
                               cb_git_service service, void **ret_stream,
                               cb_error *reterr_error)
@@ -116,10 +131,11 @@ static cb_status connect_path(void *context_pointer, const char *repository,
     bool fits = join_path(context, repository, path);
     CB_ASSERT(fits);
     /* Pruning takes this lock alone; the child keeps it while it works. */
-    status = cb_git_lock_take(path, false, false, LOCK_WAIT_MS, &lock_fd,
-                              reterr_error);
+    cb_error reason = { 0 };
+    status =
+        cb_git_lock_take(path, false, false, LOCK_WAIT_MS, &lock_fd, &reason);
     if (status != CB_OK) {
-        return status;
+        return fail_locked(context, &reason, reterr_error);
     }
     stream = calloc(1, sizeof *stream);
     if (!stream) {

@@ -358,6 +358,19 @@ Test(git_fetch, a_push_holds_the_lock_that_pruning_waits_for)
     expect_contains(test_error()->meaning, "busy");
 }
 
+Test(git_fetch, a_push_while_mail_is_pruned_may_come_again)
+{
+    cb_git_oid oid = git_kit_commit(&kit, sender, NULL, 0, "keys");
+    expect_ok(cb_git_ref_swap(sender, UP_REF, &oid, NULL, test_error()));
+    int fd = open(git_kit_path(&kit, "host/mail.git/casebound.lock"), O_RDONLY);
+    cr_assert(fd >= 0 && flock(fd, LOCK_EX) == 0);
+
+    expect_status(CB_UNREACHABLE, push(CB_GIT_MAIL, UP_REF, true));
+    expect_contains(test_error()->what, "tidied up");
+    close(fd);
+    expect_ok(push(CB_GIT_MAIL, UP_REF, true));
+}
+
 Test(git_fetch, a_host_is_made_once)
 {
     expect_status(CB_EXISTS, cb_git_host_create(git_kit_path(&kit, "host"),
