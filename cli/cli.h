@@ -29,6 +29,10 @@ typedef struct cb_cli_world {
     const char *data_folder;  /* XDG_DATA_HOME */
     const char *home_folder;  /* HOME */
 
+    /* What a new passphrase costs to try; zero: as the store decides. */
+    uint64_t kdf_operations;
+    uint64_t kdf_memory_bytes;
+
     /* Milliseconds that only ever grow; for progress, never for records. */
     int64_t (*monotonic_ms)(void);
 

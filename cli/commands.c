@@ -3,7 +3,9 @@
  * The table of the shipped command.  Commands of one noun stand together, and
  * groups in the order of their enumeration.
  */
-#include "command.h"
+#include "commands.h"
+
+#include "access.h"
 #include "help.h"
 
 static const cb_cli_command help_command = {
@@ -53,6 +55,11 @@ static const cb_cli_command version_command = {
 };
 
 static const cb_cli_command *const commands[] = {
+    &cb_cli_command_init,
+    &cb_cli_command_unlock,
+    &cb_cli_command_lock,
+    &cb_cli_command_passphrase,
+    &cb_cli_command_status,
     &help_command,
     &completion_command,
     &version_command,
@@ -61,4 +68,6 @@ static const cb_cli_command *const commands[] = {
 const cb_cli_program cb_cli_casebound = {
     .commands = commands,
     .count = sizeof commands / sizeof commands[0],
+    .open_store = cb_cli_open_store,
+    .close_store = cb_cli_close_store,
 };
