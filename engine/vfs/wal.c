@@ -464,7 +464,6 @@ static int write_log_header(struct cb_vfs_file *file, const uint8_t *bytes,
         cb_get_u32(bytes + 8) != cb_vfs_head_page_size(&file->head)) {
         return SQLITE_IOERR_WRITE;
     }
-    file->state.wal.recovering = false;
     return file->real->pMethods->xWrite(file->real, bytes, amount, offset);
 }
 
@@ -507,6 +506,7 @@ static int wal_write(sqlite3_file *handle, const void *bytes, int amount,
     struct cb_vfs_wal *wal = &file->state.wal;
     bool reread = wal->reread;
     wal->reread = false;
+    wal->recovering = false;
     int result = SQLITE_OK;
     if (offset < LOG_HEADER_BYTES) {
         result = flush_pending(file);

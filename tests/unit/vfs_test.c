@@ -4,6 +4,7 @@
  * and in every journal mode and with every cipher the same.
  */
 #include "support/expect.h"
+#include "support/vfs_default.h"
 #include "support/vfs_fixture.h"
 
 #include <signal.h>
@@ -320,5 +321,24 @@ Test(vfs, never_uses_a_nonce_twice)
     nonces.counter = UINT32_MAX;
     seal_once(fixture, &nonces, &second);
     cr_expect(memcmp(first.bytes, second.bytes, 10) != 0, "an epoch per wrap");
+    vfs_fixture_destroy(fixture);
+}
+
+/* As SQLite's own suite meets it: nobody asks for the VFS by name. */
+Test(vfs, serves_a_program_that_knows_nothing_of_it)
+{
+    struct vfs_fixture *fixture = vfs_fixture_create(ciphers[0]);
+    expect_int(casebound_vfs(NULL), SQLITE_OK);
+    expect_int(casebound_vfs(NULL), SQLITE_OK);
+    sqlite3 *database = NULL;
+    expect_int(sqlite3_open(vfs_fixture_path(fixture, "a.db"), &database),
+               SQLITE_OK);
+    expect_ok(cb_vfs_prepare(database, "main", test_error()));
+    sql_must(database, "CREATE TABLE t(x); INSERT INTO t VALUES('" CANARY "')");
+    sqlite3_close(database);
+    cr_expect(!vfs_file_contains(vfs_fixture_path(fixture, "a.db"), CANARY));
+    sqlite3_open(vfs_fixture_path(fixture, "a.db"), &database);
+    expect_int(sql_int(database, "SELECT count(*) FROM t"), 1);
+    sqlite3_close(database);
     vfs_fixture_destroy(fixture);
 }
