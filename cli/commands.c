@@ -60,6 +60,7 @@ static const cb_cli_command *const commands[] = {
     &cb_cli_command_lock,
     &cb_cli_command_passphrase,
     &cb_cli_command_status,
+    &cb_cli_command_hub_import,
     &help_command,
     &completion_command,
     &version_command,

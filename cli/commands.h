@@ -17,6 +17,7 @@ extern const cb_cli_command cb_cli_command_hub_init;
 extern const cb_cli_command cb_cli_command_hub_enrol;
 extern const cb_cli_command cb_cli_command_hub_people;
 extern const cb_cli_command cb_cli_command_hub_grant;
+extern const cb_cli_command cb_cli_command_hub_import;
 extern const cb_cli_command cb_cli_command_hub_merge;
 extern const cb_cli_command cb_cli_command_hub_check_push;
 extern const cb_cli_command cb_cli_command_hub_signers;
