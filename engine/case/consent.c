@@ -101,21 +101,22 @@ size_t cb_consent_against(const cb_case_state *state,
     return found;
 }
 
-const char *cb_case_said(cb_case_state *state, size_t entry)
+const char *cb_case_said(cb_arena *arena, const cb_case_state *state,
+                         size_t entry)
 {
     const cb_case_entry *said = &state->entries[entry];
     char person[CB_IDENTIFIER_TEXT_BYTES];
     cb_hex_format(said->author.bytes, sizeof said->author.bytes, person);
-    return cb_arena_format(&state->arena,
-                           "recorded by {person:%s}, {ms:%" PRId64 "}", person,
+    return cb_arena_format(arena, "recorded by {person:%s}, {ms:%" PRId64 "}",
+                           person,
                            said->happened_known ? said->happened_ms
                                                 : cb_entry_time_ms(said->time));
 }
 
-const char *cb_case_words(cb_case_state *state, const char *code)
+const char *cb_case_words(cb_arena *arena, const char *code)
 {
     size_t length = strlen(code);
-    char *words = cb_arena_allocate(&state->arena, length + 1, 1);
+    char *words = cb_arena_allocate(arena, length + 1, 1);
     if (words == NULL) {
         return "";
     }

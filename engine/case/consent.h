@@ -32,9 +32,10 @@ size_t cb_consent_against(const cb_case_state *state,
 size_t cb_consent_entry(const cb_case_state *state, size_t record);
 
 /* "recorded by {person:..}, {ms:..}", of the arena. */
-const char *cb_case_said(cb_case_state *state, size_t entry);
+const char *cb_case_said(cb_arena *arena, const cb_case_state *state,
+                         size_t entry);
 
 /* A code in words: underscores are spaces. */
-const char *cb_case_words(cb_case_state *state, const char *code);
+const char *cb_case_words(cb_arena *arena, const char *code);
 
 #endif

@@ -307,6 +307,34 @@ static void put_summary(const cb_case_state *state, cb_buffer *text)
     put_text(text, state->word);
 }
 
+static void put_judgements(const cb_case_state *state, cb_buffer *text)
+{
+    cb_buffer_append_text(text, ",\"verdicts\":[");
+    for (size_t i = 0; i < state->judgement_count; i++) {
+        const cb_judgement *one = &state->judgements[i];
+        put_comma(text, i);
+        cb_buffer_append_text(text, "{\"known\":");
+        put_text(text, cb_outcome_name(one->known));
+        cb_buffer_append_text(text, ",\"now\":");
+        put_text(text, cb_outcome_name(one->now));
+        if (one->override_entry != CB_NOTHING) {
+            cb_buffer_append_text(text, ",\"overridden_by\":");
+            put_hex(text, &state->entries[one->override_entry].hash,
+                    sizeof(cb_hash));
+        }
+        cb_buffer_append_text(text, ",\"record\":");
+        put_hex(text, &state->records[one->record].id, sizeof(cb_record_id));
+        cb_buffer_append_text(text, ",\"rule\":");
+        put_text(text, one->rule);
+        cb_buffer_append_text(text, ",\"sentence\":");
+        put_text(text, one->sentence);
+        cb_buffer_append_text(text, ",\"written\":");
+        put_text(text, one->written);
+        cb_buffer_append_text(text, "}");
+    }
+    cb_buffer_append_text(text, "]");
+}
+
 cb_status cb_case_write_text(cb_case_state *state, cb_error *reterr_error)
 {
     cb_buffer *text = &state->text;
@@ -327,6 +355,7 @@ cb_status cb_case_write_text(cb_case_state *state, cb_error *reterr_error)
     }
     cb_buffer_append_text(text, "]");
     put_summary(state, text);
+    put_judgements(state, text);
     put_rest(state, text, ",\"waiting\":[", true);
     cb_buffer_append_text(text, "}");
     cb_status status = cb_arena_check(&state->arena, reterr_error);

@@ -11,7 +11,8 @@ typedef cb_status (*step)(cb_case_state *state, cb_error *error);
 static const step steps[] = {
     cb_case_order,        cb_case_collect,         cb_case_write,
     cb_case_merge_fields, cb_case_merge_registers, cb_case_find_conflicts,
-    cb_case_practise,     cb_case_close_issues,    cb_case_write_text,
+    cb_case_practise,     cb_case_judge,           cb_case_close_issues,
+    cb_case_write_text,
 };
 
 cb_status cb_fold(const cb_model *model, const cb_fact *facts, size_t count,
@@ -23,6 +24,7 @@ cb_status cb_fold(const cb_model *model, const cb_fact *facts, size_t count,
         return cb_error_set(reterr_error, CB_NO_MEMORY, "out of memory");
     }
     state->model = model;
+    state->judged_all = true;
     cb_buffer_init(&state->text, CB_STATE_TEXT_BYTES_MAX);
     state->owned = json_array();
     if (state->owned == NULL) {

@@ -62,8 +62,8 @@ static void look_at_facts(cb_case_state *state, const cb_register *facts)
                 "{party:%s} denies the basic facts (%s), and a colleague who "
                 "did not know called the preparation ready (%s). The facts "
                 "count as denied; no event may be held (R6).",
-                person, cb_case_said(state, denial->created),
-                cb_case_said(state, ready->created));
+                person, cb_case_said(&state->arena, state, denial->created),
+                cb_case_said(&state->arena, state, ready->created));
             (void)cb_case_add_issue(state, &alert, entries, 2);
             state->records[r].mark = "facts denied";
         }

@@ -96,7 +96,7 @@ static void suspend(cb_case_state *state, const char *consent_word,
                      cb_arena_format(&state->arena,
                                      "SUSPENDED - CONSENT %s (%s)",
                                      refused ? "REFUSED" : "WITHDRAWN",
-                                     cb_case_words(state, one->scope)),
+                                     cb_case_words(&state->arena, one->scope)),
                      one->entries[1], CB_WORD_SUSPENDED);
 }
 
@@ -114,8 +114,9 @@ static void add_plan_issues(cb_case_state *state, const use *one)
         "{party:%s} has %s consent to %s (%s). The plan that needs it is "
         "suspended%s. Other ways of communicating are not affected. Only a new "
         "consent, recorded in knowledge of this, lifts it.",
-        hex(state, &one->person), word, cb_case_words(state, one->scope),
-        cb_case_said(state, one->entries[1]),
+        hex(state, &one->person), word,
+        cb_case_words(&state->arena, one->scope),
+        cb_case_said(&state->arena, state, one->entries[1]),
         unknown ? "; whoever made the plan did not know" : "");
     (void)cb_case_add_issue(state, &alert, one->entries, 2);
     bool prison =
@@ -127,7 +128,7 @@ static void add_plan_issues(cb_case_state *state, const use *one)
     task.sentence = cb_arena_format(
         &state->arena, "Cancel the booking%s: {party:%s} has %s consent to %s.",
         prison ? " with the prison" : "", hex(state, &one->person), word,
-        cb_case_words(state, one->scope));
+        cb_case_words(&state->arena, one->scope));
     (void)cb_case_add_issue(state, &task, one->entries, 2);
     plan->mark = "~suspended~";
     suspend(state, word, one);
@@ -282,7 +283,8 @@ static void look_at_event(cb_case_state *state, const use *one)
         "decide what it means.",
         hex(state, &one->person),
         cb_consent_state(&state->records[found.against]),
-        cb_case_words(state, one->scope), cb_case_said(state, found.entries[1]),
+        cb_case_words(&state->arena, one->scope),
+        cb_case_said(&state->arena, state, found.entries[1]),
         knew ? "knew of it" : "did not know of it");
     cb_issue *issue = cb_case_add_issue(state, &draft, found.entries, 2);
     if (issue == NULL) {
@@ -352,7 +354,7 @@ static const char *name_scopes(cb_case_state *state, size_t first)
             const char *scope = other->key + CB_IDENTIFIER_TEXT_BYTES;
             words = cb_arena_format(&state->arena, "%s%s%s", words,
                                     named > 0 ? ", " : "",
-                                    cb_case_words(state, scope));
+                                    cb_case_words(&state->arena, scope));
             named++;
         }
     }
@@ -445,9 +447,10 @@ static void look_at_contact(cb_case_state *state, size_t record)
         &state->arena,
         "{party:%s} was contacted (%s) while consent to be contacted was %s "
         "(%s); the caller %s.",
-        hex(state, &one.person), cb_case_said(state, contact->created),
+        hex(state, &one.person),
+        cb_case_said(&state->arena, state, contact->created),
         cb_consent_state(&state->records[one.against]),
-        cb_case_said(state, one.entries[1]),
+        cb_case_said(&state->arena, state, one.entries[1]),
         knew ? "knew of it" : "did not know of it");
     contact->mark = knew ? "contact while withdrawn"
                          : "contact while withdrawn, not known to caller";

@@ -25,6 +25,7 @@
 
 #include <casebound/fold.h>
 #include <casebound/model.h>
+#include <casebound/rules.h>
 
 #define CB_NOTHING SIZE_MAX
 
@@ -142,6 +143,20 @@ typedef struct cb_decision {
     const json_t *value;
 } cb_decision;
 
+/* What the rules say about a record: see judge.c. */
+typedef struct cb_judgement {
+    size_t record;
+    const char *rule;
+    const char *written; /* in the entry, or "" */
+    cb_outcome known;
+    cb_outcome now;
+    size_t override_entry; /* or CB_NOTHING */
+    const char *sentence;
+} cb_judgement;
+
+/* A case has few records that rules speak of; this bounds a hostile one. */
+#define CB_JUDGED_RECORDS_MAX 512
+
 /* How grave a state is, from least to most; the gravest names the case. */
 typedef enum cb_word_weight {
     CB_WORD_NONE,
@@ -181,6 +196,11 @@ struct cb_case_state {
     cb_decision *decisions; /* by record, then causal order */
     size_t decision_count;
     json_t *owned; /* values that no body holds */
+
+    cb_judgement *judgements;
+    size_t judgement_count;
+    size_t judgement_capacity;
+    bool judged_all;
 
     cb_issue *issues;
     size_t issue_count;
@@ -272,6 +292,10 @@ size_t cb_register_entries(const cb_case_record *record, size_t *entries,
                            size_t most);
 CB_NODISCARD cb_status cb_case_practise(cb_case_state *state,
                                         cb_error *reterr_error);
+
+/* judge.c */
+CB_NODISCARD cb_status cb_case_judge(cb_case_state *state,
+                                     cb_error *reterr_error);
 
 /* document.c */
 CB_NODISCARD cb_status cb_case_write_text(cb_case_state *state,
