@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "git/commit.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -188,6 +189,7 @@ cb_status cb_git_commit_create(cb_git_repository *repository,
                                "find the commit before this one");
         }
     }
+    errno = 0;
     status = write_tree(repository, plan, parent, &tree, reterr_error);
     if (status != CB_OK) {
         goto out;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "git/connection.h"
 
+#include <errno.h>
 #include <git2/sys/transport.h>
 #include <stdlib.h>
 #include <string.h>
@@ -210,12 +211,18 @@ cb_status cb_git_words_status(const char *words, cb_status otherwise)
 cb_status cb_git_connection_fail(cb_git_connection *connection, int code,
                                  cb_error *reterr_error)
 {
+    int number = errno;
     const git_error *last = git_error_last();
     if (connection->error.status != CB_OK) {
         if (reterr_error && reterr_error->status == CB_OK) {
             *reterr_error = connection->error;
         }
         return connection->error.status;
+    }
+    if (connection->service == CB_GIT_SERVICE_FETCH &&
+        (number == ENOSPC || number == EDQUOT)) {
+        return cb_git_fail_errno(reterr_error, number,
+                                 "keep what the log sends");
     }
     if (connection->over_limit) {
         return cb_error_set(reterr_error, CB_LIMIT,
@@ -231,16 +238,19 @@ cb_status cb_git_connection_fail(cb_git_connection *connection, int code,
     if (last && last->klass == GIT_ERROR_NOMEMORY) {
         return cb_error_set(reterr_error, CB_NO_MEMORY, "out of memory");
     }
-    const char *words = connection->words.text;
+    /* While receiving, what the other side says is progress; the fault is told
+       by libgit2.  While sending, the other side knows better. */
     cb_git_words reason = { 0 };
-    if (!*words && last && last->message) {
+    if (connection->service == CB_GIT_SERVICE_PUSH) {
+        reason = connection->words;
+    }
+    if (reason.size == 0 && last && last->message) {
         cb_git_words_append(&reason, last->message, strlen(last->message));
-        words = reason.text;
     }
     return cb_error_set(reterr_error,
-                        cb_git_words_status(words, CB_UNREACHABLE),
+                        cb_git_words_status(reason.text, CB_UNREACHABLE),
                         "the exchange with the log at '%s' broke off: %s",
-                        connection->transport->name, words);
+                        connection->transport->name, reason.text);
 }
 
 /*

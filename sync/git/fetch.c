@@ -127,6 +127,7 @@ static cb_status download(cb_git_fetch *fetch, cb_git_connection *connection,
     options.download_tags = GIT_REMOTE_DOWNLOAD_TAGS_NONE;
     options.update_fetchhead = 0;
 
+    errno = 0;
     int code = git_remote_download(connection->remote, &refspecs, &options);
     if (code < 0) {
         return cb_git_connection_fail(connection, code, reterr_error);
@@ -317,6 +318,7 @@ static cb_status move_pack(const cb_git_fetch *fetch, cb_error *reterr_error)
 static cb_status keep_objects(const cb_git_fetch *fetch, cb_error *reterr_error)
 {
     int code = 0;
+    errno = 0;
     if (fetch->objects > LOOSE_OBJECTS_MAX) {
         cb_status status = move_pack(fetch, reterr_error);
         if (status != CB_OK) {

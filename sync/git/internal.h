@@ -25,8 +25,9 @@ struct cb_git_repository {
 
 /*
  * Sets an error from libgit2's last one: "cannot <doing>: <its words>".  The
- * status follows from libgit2's code and class, or is `otherwise` where these
- * say nothing.  Returns the status.
+ * status follows from libgit2's code, class and words, or is `otherwise` where
+ * these say nothing.  A full disk is known by errno, which the caller has set
+ * to zero before it wrote.  Returns the status.
  */
 cb_status cb_git_fail(cb_error *error, int code, cb_status otherwise,
                       const char *format, ...) CB_PRINTF(4, 5);

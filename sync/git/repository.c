@@ -116,12 +116,17 @@ static cb_status status_of_code(int code, const git_error *last,
 cb_status cb_git_fail(cb_error *error, int code, cb_status otherwise,
                       const char *format, ...)
 {
+    int number = errno;
     const git_error *last = git_error_last();
     char doing[CB_ERROR_TEXT_BYTES];
     va_list arguments;
     va_start(arguments, format);
     (void)vsnprintf(doing, sizeof doing, format, arguments);
     va_end(arguments);
+    /* On a full disk libgit2 may fail without a word; errno is what is left. */
+    if (number == ENOSPC || number == EDQUOT) {
+        return cb_git_fail_errno(error, number, "%s", doing);
+    }
     return cb_error_set(error, status_of_code(code, last, otherwise),
                         "cannot %s: %s", doing,
                         last && last->message ? last->message : "no reason");
@@ -219,6 +224,7 @@ cb_status cb_git_repository_create(const char *path, const char *head_ref,
                             "the ref's name does not have the accepted form");
     }
     /* libgit2 would put a repository into a folder that is there already. */
+    errno = 0;
     if (mkdir(path, 0777) != 0) {
         return cb_git_fail_errno(reterr_error, errno,
                                  "make the repository '%s'", path);
@@ -457,6 +463,7 @@ cb_status cb_git_ref_swap(cb_git_repository *repository, const char *name,
     if (!new_oid) {
         return remove_ref(repository, name, old, reterr_error);
     }
+    errno = 0;
     git_oid target = cb_git_oid_to(new_oid);
     git_oid expected = old ? cb_git_oid_to(old) : (git_oid){ 0 };
     int code = git_reference_create_matching(&reference, repository->handle,
