@@ -145,6 +145,18 @@ static cb_status parse_request(cb_span text, struct request *request,
     return status;
 }
 
+cb_status cb_enrolment_fingerprint(
+    cb_span request, char ret_fingerprint[CB_FINGERPRINT_TEXT_BYTES],
+    cb_error *reterr_error)
+{
+    struct request parsed;
+    cb_status status = parse_request(request, &parsed, reterr_error);
+    if (status == CB_OK) {
+        write_fingerprint(&parsed.hash, ret_fingerprint);
+    }
+    return status;
+}
+
 /* -------------------------------------------------------------- the realm */
 
 static cb_status put_service(cb_store *store, const cb_realm_id *realm,
@@ -791,17 +803,56 @@ static cb_status pin(cb_store *store, const struct answer *answer,
     return status == CB_OK ? cb_identity_begin_stream(store, error) : status;
 }
 
+static cb_status refuse_joined(const cb_store *store, cb_error *error)
+{
+    cb_status status = cb_error_set(
+        error, CB_EXISTS, "this store belongs to the service '%s' already",
+        store->identity.realm_name);
+    cb_error_meaning(error, "nothing was changed");
+    cb_error_next(error, "make another store with casebound -C DIR init");
+    return status;
+}
+
+cb_status cb_enrolment_offered(cb_store *store, cb_span admission,
+                               cb_offer *ret_offer, cb_error *reterr_error)
+{
+    struct answer answer;
+    if (store->identity.joined) {
+        return refuse_joined(store, reterr_error);
+    }
+    cb_lines *lines = calloc(1, sizeof *lines);
+    if (lines == NULL) {
+        return cb_error_set(reterr_error, CB_NO_MEMORY, "out of memory");
+    }
+    cb_status status =
+        cb_lines_parse(admission, ADMISSION_TITLE, admission_names,
+                       sizeof admission_names / sizeof admission_names[0],
+                       lines, reterr_error);
+    if (status == CB_OK) {
+        status = check_answer(store, admission, lines, &answer, reterr_error);
+    }
+    if (status == CB_OK) {
+        *ret_offer =
+            (cb_offer){ .realm = answer.realm, .person = answer.person };
+        (void)snprintf(ret_offer->realm_name, sizeof ret_offer->realm_name,
+                       "%s", cb_lines_value(lines, "realm-name"));
+        (void)snprintf(ret_offer->person_name, sizeof ret_offer->person_name,
+                       "%s", cb_lines_value(lines, "name"));
+        (void)snprintf(ret_offer->roles, sizeof ret_offer->roles, "%s",
+                       cb_lines_value(lines, "roles"));
+        (void)snprintf(ret_offer->log_address, sizeof ret_offer->log_address,
+                       "%s", cb_lines_value(lines, "log"));
+    }
+    free(lines);
+    return status;
+}
+
 cb_status cb_enrolment_join(cb_store *store, cb_span admission,
                             cb_error *reterr_error)
 {
     struct answer answer;
     if (store->identity.joined) {
-        cb_status status =
-            cb_error_set(reterr_error, CB_EXISTS,
-                         "this store belongs to the service '%s' already",
-                         store->identity.realm_name);
-        cb_error_meaning(reterr_error, "nothing was changed");
-        return status;
+        return refuse_joined(store, reterr_error);
     }
     cb_lines *lines = calloc(1, sizeof *lines);
     if (lines == NULL) {

@@ -26,6 +26,11 @@ CB_NODISCARD CB_PUBLIC cb_status cb_enrolment_request(
     cb_store *store, cb_buffer *text,
     char ret_fingerprint[CB_FINGERPRINT_TEXT_BYTES], cb_error *reterr_error);
 
+/* That of a request that came as a file.  CB_INPUT, CB_DAMAGED, CB_NEWER. */
+CB_NODISCARD CB_PUBLIC cb_status cb_enrolment_fingerprint(
+    cb_span request, char ret_fingerprint[CB_FINGERPRINT_TEXT_BYTES],
+    cb_error *reterr_error);
+
 /* What the hub decides about a request. */
 typedef struct cb_admission {
     const char *name;         /* the person's */
@@ -44,6 +49,22 @@ CB_NODISCARD CB_PUBLIC cb_status cb_enrolment_admit(
     cb_buffer *text, char ret_fingerprint[CB_FINGERPRINT_TEXT_BYTES],
     cb_error *reterr_error);
 
+/* What an admission offers to this device, its signatures checked. */
+typedef struct cb_offer {
+    cb_realm_id realm; /* to compare by voice: joining trusts its root key */
+    cb_person_id person;
+    char realm_name[CB_NAME_BYTES_MAX + 1];
+    char person_name[CB_NAME_BYTES_MAX + 1];
+    char roles[256]; /* "facilitator,supervisor" */
+    char log_address[1024];
+} cb_offer;
+
+/* Changes nothing; fails where cb_enrolment_join would. */
+CB_NODISCARD CB_PUBLIC cb_status cb_enrolment_offered(cb_store *store,
+                                                      cb_span admission,
+                                                      cb_offer *ret_offer,
+                                                      cb_error *reterr_error);
+
 /*
  * On the device: pins what the admission says and begins the first incarnation.
  * CB_REFUSED where it answers another request, CB_EXISTS where the store has
@@ -60,6 +81,23 @@ CB_NODISCARD CB_PUBLIC cb_status cb_enrolment_join(cb_store *store,
 CB_NODISCARD CB_PUBLIC cb_status cb_enrolment_found(
     cb_store *store, const char *realm_name, const char *person_name,
     const char *log_address, cb_secret **ret_root_key, cb_error *reterr_error);
+
+/* --------------------------------------------------------------- root key */
+
+/*
+ * Writes the realm's root key to a file, sealed under a passphrase as a store's
+ * master key is (`options` give the cost), and opens such a file again.  The
+ * file is replaced.  CB_NO_SPACE, CB_PERMISSION; opening: CB_NOT_FOUND,
+ * CB_WRONG_KEY, CB_DAMAGED, CB_NEWER.
+ */
+CB_NODISCARD CB_PUBLIC cb_status
+cb_root_key_write(const cb_store_options *options, const char *path,
+                  const cb_realm_id *realm, const cb_secret *passphrase,
+                  const cb_secret *root_key, cb_error *reterr_error);
+CB_NODISCARD CB_PUBLIC cb_status
+cb_root_key_open(const cb_store_options *options, const char *path,
+                 const cb_secret *passphrase, cb_realm_id *ret_realm,
+                 cb_secret **ret_root_key, cb_error *reterr_error);
 
 /* ------------------------------------------------------------ permissions */
 
