@@ -247,8 +247,10 @@ static void do_work(const struct library *library, sqlite3 *database,
         break;
     case POINT:
     case CACHED:
+        execute(library, database, "BEGIN");
         step_each(library, database,
                   "SELECT length(body) FROM entry WHERE id = ?1", POINT_READS);
+        execute(library, database, "COMMIT");
         break;
     case WORKS: break;
     }

@@ -342,3 +342,40 @@ Test(vfs, serves_a_program_that_knows_nothing_of_it)
     sqlite3_close(database);
     vfs_fixture_destroy(fixture);
 }
+
+/* A spilled page can come before those in front of it. */
+Test(vfs, fills_holes_with_sealed_pages)
+{
+    struct vfs_fixture *fixture = vfs_fixture_create(ciphers[0]);
+    sqlite3 *database = vfs_fixture_open(fixture, "a.db", "DELETE");
+    sql_must(database, "CREATE TABLE t(x)");
+    sqlite3_int64 pages = sql_int(database, "PRAGMA page_count");
+    sqlite3_file *file = NULL;
+    expect_int(sqlite3_file_control(database, "main", SQLITE_FCNTL_FILE_POINTER,
+                                    &file),
+               SQLITE_OK);
+    uint8_t page[4096] = { 0 };
+    expect_int(file->pMethods->xWrite(file, page, 4096, (pages + 9) * 4096),
+               SQLITE_OK);
+    memset(page, 1, sizeof page);
+    expect_int(file->pMethods->xRead(file, page, 4096, (pages + 4) * 4096),
+               SQLITE_OK);
+    cr_expect(cb_is_zero(page, sizeof page));
+
+    /* What is not a whole page of ours never reaches the disk. */
+    expect_int(file->pMethods->xWrite(file, page, 4095, 4096),
+               SQLITE_IOERR_WRITE);
+    expect_int(file->pMethods->xWrite(file, page, 4096, 4097),
+               SQLITE_IOERR_WRITE);
+    expect_int(file->pMethods->xWrite(file, page, 4096, 0), SQLITE_IOERR_WRITE);
+    page[4095] = 1;
+    expect_int(file->pMethods->xWrite(file, page, 4096, 4096),
+               SQLITE_IOERR_WRITE);
+    sqlite3_close(database);
+    struct cb_vfs_scrub_result result = { .damaged = 1 };
+    expect_ok(cb_vfs_scrub(fixture->vfs, vfs_fixture_path(fixture, "a.db"),
+                           NULL, NULL, &result, test_error()));
+    expect_int((long long)result.damaged, 0);
+    expect_int((long long)result.pages, pages + 10);
+    vfs_fixture_destroy(fixture);
+}
