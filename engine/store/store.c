@@ -191,6 +191,11 @@ cb_status cb_store_create(const cb_store_options *options,
         status = environment->remove_file(environment->context, log_path,
                                           reterr_error);
     }
+    /* Made here so that it is this user's alone; its log inherits that. */
+    if (status == CB_OK) {
+        status = environment->replace_file(environment->context, database_path,
+                                           (cb_span){ NULL, 0 }, reterr_error);
+    }
     if (status == CB_OK) {
         status = allocate(options, &store, reterr_error);
     }
