@@ -316,8 +316,49 @@ cb_status cb_exchange_read_mail(cb_store *store, const cb_device_id *sender,
     return status;
 }
 
-cb_status cb_exchange_keys_confirmed(cb_store *store, cb_error *reterr_error)
+/* Key ids alone: a key never changes under its id. */
+cb_status cb_exchange_mail_digest(cb_store *store,
+                                  const cb_device_id *recipient,
+                                  cb_hash *ret_digest, cb_error *reterr_error)
+{
+    cb_device_facts to;
+    cb_buffer ids;
+    cb_buffer_init(&ids, CB_MAIL_BYTES_MAX);
+    cb_status status = cb_device_find(store, recipient, &to, reterr_error);
+    if (status != CB_OK) {
+        return status;
+    }
+    cb_query query = cb_query_begin(
+        store->database, to.hub ? "key_unacknowledged" : "key_for_person");
+    if (!to.hub) {
+        cb_query_bind_blob(&query, ":person", to.person.bytes,
+                           sizeof to.person.bytes);
+    }
+    status = cb_query_step(&query, reterr_error);
+    while (status == CB_OK) {
+        cb_buffer_append_span(&ids, cb_query_blob(&query, 0));
+        status = cb_query_step(&query, reterr_error);
+    }
+    cb_query_end(&query);
+    if (status == CB_END) {
+        status = cb_buffer_check(&ids, reterr_error);
+    }
+    if (status == CB_OK && ids.size == 0) {
+        status = CB_END;
+    }
+    if (status == CB_OK) {
+        cb_hash_domain("mail keys", cb_span_of_buffer(&ids), ret_digest);
+    }
+    cb_buffer_clear(&ids);
+    return status;
+}
+
+cb_status cb_exchange_keys_confirmed(cb_store *store, uint64_t seq,
+                                     cb_error *reterr_error)
 {
     cb_query query = cb_query_begin(store->database, "key_acknowledge");
+    cb_query_bind_integer(&query, ":stream", store->stream_number);
+    cb_query_bind_integer(&query, ":seq",
+                          seq > INT64_MAX ? INT64_MAX : (int64_t)seq);
     return cb_query_run(&query, reterr_error);
 }

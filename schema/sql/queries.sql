@@ -172,9 +172,15 @@ WHERE permission.person = :person
       AND instr(permission.classes, held.class) > 0
 ORDER BY held.key_id;
 
+-- A key is made with the first entry that it seals.
 -- name: key_acknowledge
 UPDATE compartment_key SET acknowledged = 1
-WHERE made_here = 1 AND acknowledged = 0;
+WHERE made_here = 1 AND acknowledged = 0
+      AND EXISTS (SELECT 1 FROM entry JOIN stream
+                  ON stream.number = entry.stream
+                  WHERE entry.key_id = compartment_key.key_id
+                    AND stream.own = 1
+                    AND (entry.stream <> :stream OR entry.seq <= :seq));
 
 -- name: head_list
 SELECT class, person, hash FROM head WHERE case_id = :case_id

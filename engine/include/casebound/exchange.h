@@ -157,9 +157,22 @@ CB_NODISCARD CB_PUBLIC cb_status cb_exchange_read_mail(
     uint64_t last_version, uint64_t *ret_version, size_t *ret_keys,
     cb_error *reterr_error);
 
-/* The hub has these keys: all made here up to now that were in its mail. */
+/*
+ * Names the set of keys that such a message would hold: as long as the digest
+ * is the same, another message would say nothing new.  CB_END where there is
+ * nothing to send.
+ */
 CB_NODISCARD CB_PUBLIC cb_status
-cb_exchange_keys_confirmed(cb_store *store, cb_error *reterr_error);
+cb_exchange_mail_digest(cb_store *store, const cb_device_id *recipient,
+                        cb_hash *ret_digest, cb_error *reterr_error);
+
+/*
+ * The hub has these keys: those made here before entry `seq` of our present
+ * stream, that is, all that were in mail written when it was the newest.  Keys
+ * made since then stay unconfirmed.
+ */
+CB_NODISCARD CB_PUBLIC cb_status cb_exchange_keys_confirmed(
+    cb_store *store, uint64_t seq, cb_error *reterr_error);
 
 /* --------------------------------------------------- checkpoints, receipts */
 
