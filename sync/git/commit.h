@@ -28,10 +28,6 @@
 /* 2001-09-09 01:46:40 UTC: ten digits, as all later ones. */
 #define CB_GIT_DATE_START_S 1000000000
 
-enum {
-    CB_GIT_FILES_MAX = 4096
-};
-
 typedef struct cb_git_file {
     const char *path; /* as cb_git_path_valid */
     cb_span content;

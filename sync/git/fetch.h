@@ -16,6 +16,8 @@
 
 #include "git/transport.h"
 
+#include <casebound/limits.h>
+
 typedef struct cb_git_fetch cb_git_fetch;
 
 typedef struct cb_git_fetch_request {
@@ -28,11 +30,6 @@ typedef struct cb_git_fetch_request {
     size_t bytes_max;
     size_t objects_max;
 } cb_git_fetch_request;
-
-enum {
-    CB_GIT_FETCH_BYTES_MAX = 1 << 30,
-    CB_GIT_FETCH_OBJECTS_MAX = 1 << 20,
-};
 
 /*
  * Receives what is new.  CB_NOT_FOUND without text where the other side has no

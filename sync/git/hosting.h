@@ -19,9 +19,7 @@
 
 #include "git/transport.h"
 
-enum {
-    CB_GIT_HOOK_BYTES_MAX = 65536
-};
+#include <casebound/limits.h>
 
 /*
  * Makes the folder (the one above must exist; an empty one is used as it is)
@@ -54,10 +52,6 @@ typedef struct cb_git_update {
     bool is_creation;
     bool is_removal;
 } cb_git_update;
-
-enum {
-    CB_GIT_UPDATES_MAX = 64
-};
 
 typedef struct cb_git_update_list {
     cb_git_update items[CB_GIT_UPDATES_MAX];

@@ -22,14 +22,7 @@
 
 #include "git/repository.h"
 
-enum {
-    CB_GIT_COMMIT_BYTES_MAX = 8192,
-    CB_GIT_MESSAGE_BYTES_MAX = 1024,
-    CB_GIT_TREE_BYTES_MAX = 1 << 20,
-    CB_GIT_NAME_BYTES_MAX = 63,
-    CB_GIT_PATH_BYTES_MAX = 255,
-    CB_GIT_PATH_DEPTH_MAX = 8,
-};
+#include <casebound/limits.h>
 
 typedef struct cb_git_commit {
     cb_git_oid oid;
