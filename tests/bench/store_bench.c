@@ -397,7 +397,7 @@ int main(int count, char **arguments)
         } else if (strcmp(arguments[i], "--spill") == 0) {
             bench.spill = true;
         } else if (strcmp(arguments[i], "--rounds") == 0 && i + 1 < count) {
-            bench.rounds = atoi(arguments[++i]);
+            bench.rounds = (int)strtol(arguments[++i], NULL, 10);
         } else if (strcmp(arguments[i], "--mode") == 0 && i + 1 < count) {
             bench.mode = arguments[++i];
         } else {
