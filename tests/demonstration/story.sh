@@ -1,0 +1,234 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# The story that tests/demonstration.sh tells.  Everything in it is done by the
+# real command, stock git and kill -9; nothing is acted.
+#
+# Usage: story.sh CASEBOUND FOLDER
+set -eu
+export LC_ALL=C.UTF-8 TZ=UTC
+here=$(cd "$(dirname "$0")" && pwd)
+casebound=$1
+folder=$2
+case $folder in /*) ;; *) folder=$PWD/$folder ;; esac
+if [ -e "$folder" ]; then
+    echo "'$folder' is there already: remove it, or name another folder" >&2
+    exit 2
+fi
+mkdir -p "$folder"
+world=$folder/world
+mkdir "$world"
+passphrase=$folder/passphrase
+printf 'four words for show\n' >"$passphrase"
+begin=$(date +%s)
+
+say() { printf '\n%s\n' "$*" | fold -s -w 78; }
+chapter() { printf '\n== %s\n' "$*"; }
+
+# Runs the command on one of the stores: on NAME ARGUMENTS...
+# A store's own passphrase comes from a file here; in life it is typed.
+quietly() {
+    name=$1
+    shift
+    "$casebound" -C "$world/$name" --passphrase-fd 3 "$@" 3<"$passphrase"
+}
+on() {
+    printf '[%s]$ casebound' "$1"
+    store=$1
+    shift
+    for word in "$@"; do
+        case $word in
+        "$folder"/*) printf ' %s' "${word#"$folder"/}" ;;
+        *[!A-Za-z0-9=_./:-]*) printf " '%s'" "$word" ;;
+        *) printf ' %s' "$word" ;;
+        esac
+    done
+    printf '\n'
+    quietly "$store" "$@" 2>&1 | sed "s|$folder/||g; s/^/    /"
+}
+# The same for a command that must end with exit code CODE.
+on_expect() {
+    expected=$1
+    shift
+    code=0
+    quietly "$@" >"$folder/output" 2>&1 || code=$?
+    printf '[%s]$ casebound' "$1"
+    shift
+    printf ' %s' "$@"
+    printf '\n'
+    sed "s|$folder/||g; s/^/    /" "$folder/output"
+    rm -f "$folder/output"
+    if [ "$code" != "$expected" ]; then
+        echo "this should have ended with exit code $expected, not $code" >&2
+        exit 1
+    fi
+    echo "    (exit code $code)"
+}
+fingerprint() {
+    quietly "$1" case show "$case" --json |
+        sed -n 's/.*"fingerprint": *"\([0-9a-f]*\)".*/\1/p'
+}
+round() { # Hub and both devices exchange all they have.
+    quietly hub hub merge >/dev/null 2>&1 || [ $? = 3 ]
+    for who in "$@"; do
+        quietly "$who" sync >/dev/null 2>&1 || [ $? = 3 ]
+    done
+}
+
+chapter "1. A service, its hub, and a log host that can read nothing"
+on hub hub init --log "$world/log" --name "Restorative London (demonstration)" \
+    --person "Hub office"
+today=$(date +%F)
+awk -v TOTAL=118 -v DAY="$today" -f "$here/referrals.awk" \
+    "$here/recorded-offences-2016-17.csv" >"$folder/referrals.csv"
+say "118 referrals, spread over the boroughs by the offences recorded there in 2016/17:"
+on hub hub import "$folder/referrals.csv"
+printf '    '
+grep -o '"[A-Z][^"]*",[A-Z]' "$folder/referrals.csv" | sort | uniq -c |
+    sort -rn | head -4 | sed 's/",.$//; s/"//g' | awk '{n=$1; $1=""; printf "%s %d ·", $0, n}'
+printf ' ...\n'
+
+chapter "2. Two facilitators join with two small signed text files each"
+for who in lind okoro; do
+    case $who in lind) name="J. Lind" ;; *) name="K. Okoro" ;; esac
+    quietly $who init 2>/dev/null
+    on $who enrol request -o "$folder/$who.request"
+    on hub hub enrol "$folder/$who.request" --name "$name" --role facilitator \
+        -o "$folder/$who.admission"
+    on $who join "$folder/$who.admission" --yes
+done
+case=$(quietly hub case list 2>/dev/null | awk 'NR == 1 { print $1 }')
+on hub hub grant "$case" "J. Lind"
+on hub hub grant "$case" "K. Okoro"
+say "They sync. Each gets this one case, and nothing of the other 117."
+on hub hub merge
+on lind sync
+on okoro sync
+on okoro case list
+
+chapter "3. Okoro prepares the case, then goes behind the gate: no network"
+date_ago() { date -d "$1 days ago" +%F; }
+add() { quietly okoro add "$@" --case "$case" >/dev/null 2>&1; }
+add consent --about victim scope=contact_by_service,approach_other_party,direct_meeting,indirect \
+    state=given form_version=1 given_on="$(date_ago 3)" --happened "$(date_ago 3) 11:00"
+add preparation --about victim limits_explained=yes voluntariness_discussed=yes \
+    readiness=ready --happened "$(date_ago 3) 11:30"
+add risk_assessment stage=initial overall=M --happened "$(date_ago 3) 15:00"
+add risk_assessment stage=second overall=M --happened "$(date_ago 2) 15:00"
+round okoro lind
+say "In the prison, yesterday morning, with the network off, Okoro records:"
+yesterday=$(date_ago 1)
+on okoro add preparation --case "$case" --about offender limits_explained=yes \
+    readiness=ready --happened "$yesterday 10:40"
+on okoro add acknowledgement --case "$case" --about offender level=full \
+    facilitator_view='accepts what was done' --happened "$yesterday 10:40"
+on okoro add consent --case "$case" --about offender \
+    scope=direct_meeting,indirect state=given form_version=1 how_recorded=signed_paper \
+    paper_serial=P-0412 given_on="$yesterday" --happened "$yesterday 11:05"
+
+say "The battery dies in the middle of a save. (Notes are saved one after another; the process is killed with SIGKILL.)"
+: >"$folder/acknowledged"
+export casebound world passphrase case folder
+setsid sh -c '
+    n=0
+    while :; do
+        n=$((n + 1))
+        "$casebound" -C "$world/okoro" --passphrase-fd 3 add contact --case "$case" \
+            --about offender channel=in_person direction=outgoing outcome=spoke \
+            minutes=$n 3<"$passphrase" >/dev/null 2>&1 &&
+            echo "$n" >>"$folder/acknowledged"
+    done' &
+writer=$!
+sleep 4
+kill -KILL -- "-$writer"
+wait "$writer" 2>/dev/null || true
+acknowledged=$(wc -l <"$folder/acknowledged")
+kept=$(quietly okoro case timeline "$case" --json | grep -c '"type": "contact"' || true)
+rm -f "$folder/acknowledged"
+echo "    acknowledged before the power failed: $acknowledged; found after the restart: $kept"
+if [ "$kept" -lt "$acknowledged" ]; then
+    echo "something acknowledged was lost" >&2
+    exit 1
+fi
+
+chapter "4. Withdrawal meets scheduling"
+say "Yesterday at 14:00 the harmed person tells Lind that she withdraws from the meeting; a letter she still wants. At 14:10 Okoro, who cannot know, sets the date."
+on lind add consent --case "$case" --about victim scope=direct_meeting \
+    state=withdrawn --happened "$yesterday 14:00"
+on okoro add plan --case "$case" method=face_to_face_prison \
+    date="$(date -d '10 days' +%F) 14:00" establishment=Pentonville \
+    participants=victim,offender --happened "$yesterday 14:10"
+
+say "They sync in one order, and in a copy of this world in the other:"
+cp -a "$world" "$folder/before"
+order() {
+    quietly "$1" sync >/dev/null 2>&1 || [ $? = 3 ]
+    quietly "$2" sync >/dev/null 2>&1 || [ $? = 3 ]
+    round "$1" "$2"
+    round "$2" "$1"
+    printf '    %-6s then %-6s' "$1" "$2"
+    for who in hub lind okoro; do
+        printf '  %s %s' "$who" "$(fingerprint $who)"
+    done
+    printf '\n'
+}
+order lind okoro >"$folder/order.1"
+mv "$world" "$folder/first"
+mv "$folder/before" "$world"
+order okoro lind >"$folder/order.2"
+rm -rf "$folder/first"
+cat "$folder/order.1" "$folder/order.2"
+if [ "$(tr -s ' ' '\n' <"$folder/order.1" | grep -E '^[0-9a-f]{4,}' | sort -u)" != \
+     "$(tr -s ' ' '\n' <"$folder/order.2" | grep -E '^[0-9a-f]{4,}' | sort -u)" ] ||
+   [ "$(cat "$folder/order.1" "$folder/order.2" | tr -s ' ' '\n' |
+        grep -cE '^[0-9a-f]{4}')" != 6 ]; then
+    echo "the fingerprints differ" >&2
+    exit 1
+fi
+same=$(fingerprint hub)
+rm -f "$folder/order.1" "$folder/order.2"
+
+on okoro case show "$case"
+say "Somebody tries to record the meeting all the same:"
+on_expect 19 okoro add event --case "$case" method=face_to_face_prison held=held \
+    participants=victim,offender
+say "What was Okoro able to know at 14:10?"
+on okoro audit knew "$case" --at "$yesterday 14:10" --by "K. Okoro"
+on okoro tasks "$case"
+
+chapter "5. The auditor: no keys, no network, no trust in the hub"
+on hub hub signers -o "$folder/allowed-signers"
+git clone -q --mirror "$world/log/log.git" "$folder/clone.git"
+echo '$ git clone --mirror; git fsck --strict; git log --show-signature'
+git -C "$folder/clone.git" fsck --strict --no-dangling 2>&1 | sed 's/^/    /'
+signatures=$(git -C "$folder/clone.git" -c gpg.ssh.allowedSignersFile="$folder/allowed-signers" \
+    log --all --format='%G?' | sort | uniq -c | tr -s ' \n' ' ')
+echo "    every object is sound; signatures by verdict (G is good):$signatures"
+case $signatures in *[!G0-9\ ]*) echo "not every signature is good" >&2; exit 1 ;; esac
+realm=$(quietly hub status --json | sed -n 's/.*"realm": *"\([0-9a-f]*\)".*/\1/p')
+echo '$ casebound audit verify clone.git --realm ...'
+"$casebound" audit verify "$folder/clone.git" --realm "$realm" 2>&1 | sed 's/^/    /'
+
+say "Now somebody with power over the log host changes one byte of one entry in a copy:"
+cp -a "$folder/clone.git" "$folder/tampered.git"
+sh "$here/tamper.sh" "$folder/tampered.git"
+code=0
+"$casebound" audit verify "$folder/tampered.git" --realm "$realm" >"$folder/report" 2>&1 || code=$?
+sed 's/^/    /' "$folder/report"
+rm -f "$folder/report"
+[ "$code" = 1 ] || { echo "the tampering was not found" >&2; exit 1; }
+
+chapter "Done in $(($(date +%s) - begin)) seconds; every copy of the case has the fingerprint $same"
+cat <<END
+
+The stores are in $folder/world. To go on (the passphrase is in the file
+'passphrase' there):
+
+    export PATH="$(dirname "$casebound"):\$PATH"
+    casebound -C $folder/world/okoro unlock --for 1h
+    casebound -C $folder/world/okoro case show $case
+    casebound -C $folder/world/okoro case timeline $case
+    casebound -C $folder/world/okoro add --help
+    casebound -C $folder/world/hub unlock --for 1h
+    casebound -C $folder/world/hub case list
+    casebound audit verify $folder/world/log
+END
