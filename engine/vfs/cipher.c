@@ -185,14 +185,15 @@ static size_t put_associated(const struct cb_vfs_place *place, uint8_t *bytes)
     return size + place->extra_size;
 }
 
-void cb_vfs_seal(cb_vfs *vfs, struct cb_vfs_nonces *nonces,
-                 const struct cb_vfs_place *place, const uint8_t *plain,
-                 size_t size, uint8_t *sealed, struct cb_vfs_trailer *trailer)
+void cb_vfs_seal(struct cb_vfs_file *file, const struct cb_vfs_place *place,
+                 const uint8_t *plain, size_t size, uint8_t *sealed,
+                 struct cb_vfs_trailer *trailer)
 {
     uint8_t associated[ASSOCIATED_BYTES_MAX];
     size_t associated_size = put_associated(place, associated);
     uint8_t *tag = trailer->bytes + CB_VFS_NONCE_BYTES;
-    draw_nonce(vfs, nonces, trailer->bytes);
+    cb_vfs *vfs = file->vfs;
+    draw_nonce(vfs, &file->nonces, trailer->bytes);
 
     if (cb_vfs_head_cipher(place->head) == CB_VFS_AES256_GCM) {
         uint8_t nonce[crypto_aead_aes256gcm_NPUBBYTES] = { 0 };

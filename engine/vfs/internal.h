@@ -144,12 +144,12 @@ CB_NODISCARD cb_status cb_vfs_keys_create(cb_vfs *vfs,
 void cb_vfs_keys_destroy(cb_vfs *vfs);
 
 /*
- * Seals `size` bytes under a new nonce.  The result may be written over what is
- * read.
+ * Seals `size` bytes under the file's next nonce.  The result may be written
+ * over what is read.
  */
-void cb_vfs_seal(cb_vfs *vfs, struct cb_vfs_nonces *nonces,
-                 const struct cb_vfs_place *place, const uint8_t *plain,
-                 size_t size, uint8_t *sealed, struct cb_vfs_trailer *trailer);
+void cb_vfs_seal(struct cb_vfs_file *file, const struct cb_vfs_place *place,
+                 const uint8_t *plain, size_t size, uint8_t *sealed,
+                 struct cb_vfs_trailer *trailer);
 
 /* In place; false, and the bytes are zeroed, where it does not verify. */
 CB_NODISCARD bool cb_vfs_unseal(cb_vfs *vfs, const struct cb_vfs_place *place,

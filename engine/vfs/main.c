@@ -339,8 +339,8 @@ static int write_page(struct cb_vfs_file *file, uint64_t page_number,
     size_t body_start = page_number == 1 ? CB_VFS_HEAD_BYTES : 0;
     struct cb_vfs_place place = place_of_page(&file->head, page_number);
     struct cb_vfs_trailer trailer;
-    cb_vfs_seal(file->vfs, &file->nonces, &place, page + body_start,
-                body_end - body_start, file->buffer + body_start, &trailer);
+    cb_vfs_seal(file, &place, page + body_start, body_end - body_start,
+                file->buffer + body_start, &trailer);
     if (page_number == 1) {
         memcpy(file->buffer, file->head.bytes, CB_VFS_HEAD_BYTES);
     }

@@ -279,7 +279,7 @@ Test(vfs, keeps_what_was_committed_when_killed)
     }
 }
 
-static void seal_once(struct vfs_fixture *fixture, struct cb_vfs_nonces *nonces,
+static void seal_once(struct vfs_fixture *fixture, struct cb_vfs_file *file,
                       struct cb_vfs_trailer *trailer)
 {
     struct cb_vfs_head head = { { 'C', 'B', 'D', 'B', 1, 1, 12, 32 } };
@@ -287,19 +287,19 @@ static void seal_once(struct vfs_fixture *fixture, struct cb_vfs_nonces *nonces,
                                   .head = &head,
                                   .position = 1 };
     uint8_t bytes[64] = { 0 };
-    cb_vfs_seal(fixture->vfs, nonces, &place, bytes, sizeof bytes, bytes,
-                trailer);
+    file->vfs = fixture->vfs;
+    cb_vfs_seal(file, &place, bytes, sizeof bytes, bytes, trailer);
 }
 
 Test(vfs, never_uses_a_nonce_twice)
 {
     struct vfs_fixture *fixture = vfs_fixture_create(ciphers[0]);
-    struct cb_vfs_nonces nonces = { .drawn = false };
-    struct cb_vfs_nonces other = { .drawn = false };
+    static struct cb_vfs_file file;
+    static struct cb_vfs_file other;
     struct cb_vfs_trailer first;
     struct cb_vfs_trailer second;
-    seal_once(fixture, &nonces, &first);
-    seal_once(fixture, &nonces, &second);
+    seal_once(fixture, &file, &first);
+    seal_once(fixture, &file, &second);
     cr_expect(memcmp(first.bytes, second.bytes, 10) == 0, "one epoch");
     cr_expect(memcmp(first.bytes, second.bytes, 16) != 0, "another counter");
     seal_once(fixture, &other, &second);
@@ -310,7 +310,7 @@ Test(vfs, never_uses_a_nonce_twice)
     cr_assert(pipe(ends) == 0);
     pid_t child = fork();
     if (child == 0) {
-        seal_once(fixture, &nonces, &second);
+        seal_once(fixture, &file, &second);
         _exit(write(ends[1], second.bytes, 32) == 32 ? 0 : 1);
     }
     cr_assert(read(ends[0], second.bytes, 32) == 32);
@@ -318,8 +318,8 @@ Test(vfs, never_uses_a_nonce_twice)
     cr_expect(memcmp(first.bytes, second.bytes, 10) != 0, "an epoch per fork");
 
     /* The counter never starts again within an epoch. */
-    nonces.counter = UINT32_MAX;
-    seal_once(fixture, &nonces, &second);
+    file.nonces.counter = UINT32_MAX;
+    seal_once(fixture, &file, &second);
     cr_expect(memcmp(first.bytes, second.bytes, 10) != 0, "an epoch per wrap");
     vfs_fixture_destroy(fixture);
 }
