@@ -53,4 +53,7 @@ void cb_cli_world_system(cb_cli_world *ret_world);
  */
 void cb_cli_catch_signals(void);
 
+/* No core dumps, and files that only this user can read. */
+void cb_cli_harden(void);
+
 #endif

@@ -4,6 +4,8 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -44,6 +46,15 @@ void cb_cli_catch_signals(void)
     action.sa_handler = SIG_IGN;
     action.sa_flags = 0;
     (void)sigaction(SIGPIPE, &action, NULL);
+}
+
+void cb_cli_harden(void)
+{
+    /* Neither may stop the command: the store's own files are closed to others
+     * whatever the mask is, and keys lie in memory that is left out of cores. */
+    const struct rlimit none = { .rlim_cur = 0, .rlim_max = 0 };
+    (void)setrlimit(RLIMIT_CORE, &none);
+    (void)umask(S_IRWXG | S_IRWXO);
 }
 
 /* An empty variable is as good as none. */
