@@ -39,8 +39,9 @@ static_assert(CB_KEY_BYTES == crypto_aead_xchacha20poly1305_ietf_KEYBYTES,
               "one size of key");
 static_assert(CB_KEY_BYTES == crypto_aead_aes256gcm_KEYBYTES,
               "one size of key");
-static_assert(CB_VFS_TAG_BYTES == crypto_aead_xchacha20poly1305_ietf_ABYTES &&
-                  CB_VFS_TAG_BYTES == crypto_aead_aes256gcm_ABYTES,
+static_assert(CB_VFS_TAG_BYTES == crypto_aead_xchacha20poly1305_ietf_ABYTES,
+              "one size of tag");
+static_assert(CB_VFS_TAG_BYTES == crypto_aead_aes256gcm_ABYTES,
               "one size of tag");
 
 /* One expanded AES key; lives in guarded memory only. */

@@ -200,16 +200,16 @@ CB_NODISCARD bool cb_vfs_file_reserve(struct cb_vfs_file *file, size_t size);
 
 /* Common parts of all tables of methods. */
 struct cb_vfs_file *cb_vfs_file_of(sqlite3_file *file);
-int cb_vfs_file_close(sqlite3_file *file);
-int cb_vfs_file_truncate(sqlite3_file *file, sqlite3_int64 size);
-int cb_vfs_file_sync(sqlite3_file *file, int flags);
-int cb_vfs_file_size(sqlite3_file *file, sqlite3_int64 *ret_size);
-int cb_vfs_file_lock(sqlite3_file *file, int level);
-int cb_vfs_file_unlock(sqlite3_file *file, int level);
-int cb_vfs_file_check_reserved_lock(sqlite3_file *file, int *ret_held);
-int cb_vfs_file_control(sqlite3_file *file, int operation, void *argument);
-int cb_vfs_file_sector_size(sqlite3_file *file);
-int cb_vfs_file_characteristics(sqlite3_file *file);
+int cb_vfs_file_close(sqlite3_file *handle);
+int cb_vfs_file_truncate(sqlite3_file *handle, sqlite3_int64 size);
+int cb_vfs_file_sync(sqlite3_file *handle, int flags);
+int cb_vfs_file_size(sqlite3_file *handle, sqlite3_int64 *ret_size);
+int cb_vfs_file_lock(sqlite3_file *handle, int level);
+int cb_vfs_file_unlock(sqlite3_file *handle, int level);
+int cb_vfs_file_check_reserved_lock(sqlite3_file *handle, int *ret_held);
+int cb_vfs_file_control(sqlite3_file *handle, int operation, void *argument);
+int cb_vfs_file_sector_size(sqlite3_file *handle);
+int cb_vfs_file_characteristics(sqlite3_file *handle);
 
 extern const sqlite3_io_methods cb_vfs_main_methods;
 extern const sqlite3_io_methods cb_vfs_wal_methods;

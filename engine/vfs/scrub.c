@@ -56,7 +56,7 @@ static cb_status scrub_pages(struct scrub *scrub, uint64_t size,
     for (uint64_t number = 1; number <= count; number++) {
         int result = scrub->real->pMethods->xRead(
             scrub->real, page, (int)page_size,
-            (sqlite3_int64)((number - 1) * page_size));
+            (sqlite3_int64)(number - 1) * page_size);
         if (result != SQLITE_OK ||
             !cb_vfs_page_unseal(scrub->vfs, &scrub->head, number, page)) {
             report(scrub, CB_VFS_FAULT_UNREADABLE, number);

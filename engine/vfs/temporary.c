@@ -35,6 +35,11 @@ int cb_vfs_temporary_init(struct cb_vfs_file *file)
     return SQLITE_OK;
 }
 
+static sqlite3_int64 block_offset(uint64_t index)
+{
+    return (sqlite3_int64)index * BLOCK_BYTES;
+}
+
 static void put_nonce(uint64_t counter, uint8_t *nonce)
 {
     memset(nonce, 0, crypto_aead_chacha20poly1305_ietf_NPUBBYTES);
@@ -59,8 +64,8 @@ static int flush_block(struct cb_vfs_file *file)
     (void)crypto_aead_chacha20poly1305_ietf_encrypt_detached(
         sealed, block->tag, NULL, file->buffer, BLOCK_BYTES, position,
         sizeof(position), NULL, nonce, temporary->key);
-    int result = file->real->pMethods->xWrite(
-        file->real, sealed, BLOCK_BYTES, (sqlite3_int64)(index * BLOCK_BYTES));
+    int result = file->real->pMethods->xWrite(file->real, sealed, BLOCK_BYTES,
+                                              block_offset(index));
     if (result == SQLITE_OK) {
         temporary->dirty = false;
     }
@@ -111,7 +116,7 @@ static int load_block(struct cb_vfs_file *file, uint64_t index)
         return SQLITE_OK;
     }
     result = file->real->pMethods->xRead(file->real, file->buffer, BLOCK_BYTES,
-                                         (sqlite3_int64)(index * BLOCK_BYTES));
+                                         block_offset(index));
     if (result != SQLITE_OK) {
         return result == SQLITE_IOERR_SHORT_READ ? SQLITE_IOERR_DATA : result;
     }
@@ -224,8 +229,7 @@ static int truncate_locked(struct cb_vfs_file *file, uint64_t size)
         temporary->block_count = blocks;
     }
     temporary->size = size;
-    return file->real->pMethods->xTruncate(
-        file->real, (sqlite3_int64)(blocks * BLOCK_BYTES));
+    return file->real->pMethods->xTruncate(file->real, block_offset(blocks));
 }
 
 static int temporary_truncate(sqlite3_file *handle, sqlite3_int64 size)
