@@ -41,17 +41,20 @@
  * and are clear.
  *
  * Keys.  crypto_kdf, context "casedb01", from the master key, one for each pair
- * of cipher and kind of file.  N is epoch 10 | generation 2 | counter 4, see
- * cipher.c for why it never repeats.  XChaCha20-Poly1305 takes N followed by
- * 8 zero bytes as its nonce; AES-256-GCM has a key of its own for each epoch
- * (keyed BLAKE2b of the epoch) and takes 6 zero bytes, generation and counter.
+ * of cipher and kind of file: number 3 * (cipher - 1) + 1 for the database, + 2
+ * for the log, + 3 for the journal.  N is epoch 10 | generation 2 | counter 4,
+ * see cipher.c for why it never repeats.  XChaCha20-Poly1305 takes N followed
+ * by 8 zero bytes as its nonce; AES-256-GCM has a key of its own for each epoch
+ * (BLAKE2b of "casebound vfs epoch v1" and the epoch, keyed) and takes 6 zero
+ * bytes, generation and counter.
  *
  * What is found: a changed, swapped, zeroed, missing or foreign page, frame or
  * record, a wrong key, and committed frames of the log that can no longer be
  * reached because one before them was damaged.  The error names file and page.
  *
  * What is not found here: an older version of the same page put back in its
- * place, an older copy of the whole file, and a log cut off at its end.  A page
+ * place, an older copy of the whole file, and a log cut off at its end or
+ * damaged in its last transaction only, which looks like a power cut.  A page
  * cipher has no memory; the chain of entries inside the store and the witness
  * outside it must find these.
  *
