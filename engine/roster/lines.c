@@ -71,8 +71,21 @@ static bool take_value(const char *line, const char *name, char *value)
 
 static cb_status damaged(const char *title, const char *what, cb_error *error)
 {
-    return cb_error_set(error, CB_DAMAGED, "the %s is damaged at '%s'",
-                        title + strlen("casebound "), what);
+    cb_status status =
+        cb_error_set(error, CB_DAMAGED, "the %s is damaged at '%s'",
+                     title + strlen("casebound "), what);
+    cb_error_meaning(error, "nothing was changed");
+    cb_error_next(error, "ask for the file again");
+    return status;
+}
+
+static cb_status other_kind(const char *title, cb_error *error)
+{
+    cb_status status = cb_error_set(error, CB_INPUT, "the file is no %s",
+                                    title + strlen("casebound "));
+    cb_error_meaning(error, "nothing was changed");
+    cb_error_next(error, "check which file it is");
+    return status;
 }
 
 static cb_status check_title(const char *line, const char *title,
@@ -81,17 +94,18 @@ static cb_status check_title(const char *line, const char *title,
     size_t size = strlen(title);
     char *end = NULL;
     if (strncmp(line, title, size) != 0 || line[size] != ' ') {
-        return cb_error_set(error, CB_INPUT, "the file is not a %s",
-                            title + strlen("casebound "));
+        return other_kind(title, error);
     }
     long version = strtol(line + size + 1, &end, 10);
     if (end == line + size + 1 || *end != '\0' || version < 1) {
         return damaged(title, "version", error);
     }
     if (version > LINES_VERSION) {
-        return cb_error_set(error, CB_NEWER,
-                            "the %s was made by a newer version",
-                            title + strlen("casebound "));
+        cb_status status =
+            cb_error_set(error, CB_NEWER, "the %s was made by a newer version",
+                         title + strlen("casebound "));
+        cb_error_meaning(error, "nothing was changed");
+        return status;
     }
     return CB_OK;
 }
@@ -111,8 +125,7 @@ cb_status cb_lines_parse(cb_span text, const char *title,
                             CB_ENROLMENT_FILE_BYTES_MAX);
     }
     if (!next_line(text, &position, line)) {
-        return cb_error_set(error, CB_INPUT, "the file is not a %s",
-                            title + strlen("casebound "));
+        return other_kind(title, error);
     }
     cb_status status = check_title(line, title, error);
     for (size_t i = 0; i < count && status == CB_OK; i++) {
