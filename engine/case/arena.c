@@ -7,7 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BLOCK_BYTES 32768
+/* The first block is small, because most lists of verdicts are. */
+#define BLOCK_BYTES_FIRST 1024
+#define BLOCK_BYTES_MAX   65536
 
 struct cb_arena_block {
     cb_arena_block *next;
@@ -27,7 +29,9 @@ void *cb_arena_allocate(cb_arena *arena, size_t count, size_t size)
     wanted -= wanted % sizeof(max_align_t);
     cb_arena_block *block = arena->blocks;
     if (block == NULL || block->size - block->used < wanted) {
-        size_t room = wanted > BLOCK_BYTES ? wanted : BLOCK_BYTES;
+        size_t room = block == NULL ? BLOCK_BYTES_FIRST : block->size * 2;
+        room = room > BLOCK_BYTES_MAX ? BLOCK_BYTES_MAX : room;
+        room = wanted > room ? wanted : room;
         block = calloc(1, sizeof *block + room);
         if (block == NULL) {
             arena->failed = true;
