@@ -284,6 +284,71 @@ size_t cb_case_find_record(const cb_case_state *state, const cb_record_id *id)
     return CB_NOTHING;
 }
 
+typedef struct typed {
+    const char *type;
+    size_t record;
+} typed;
+
+static int compare_typed(const void *a, const void *b)
+{
+    const typed *left = a;
+    const typed *right = b;
+    int order = strcmp(left->type, right->type);
+    if (order == 0 && left->record != right->record) {
+        order = left->record < right->record ? -1 : 1;
+    }
+    return order;
+}
+
+static cb_status index_types(cb_case_state *state, cb_error *error)
+{
+    size_t count = state->record_count;
+    typed *all = cb_arena_allocate(&state->arena, count + 1, sizeof *all);
+    state->by_type =
+        cb_arena_allocate(&state->arena, count + 1, sizeof *state->by_type);
+    cb_status status = cb_arena_check(&state->arena, error);
+    if (status != CB_OK) {
+        return status;
+    }
+    for (size_t i = 0; i < count; i++) {
+        all[i] = (typed){ state->records[i].type_name, i };
+    }
+    if (count > 1) {
+        qsort(all, count, sizeof *all, compare_typed);
+    }
+    for (size_t i = 0; i < count; i++) {
+        state->by_type[i] = all[i].record;
+    }
+    return CB_OK;
+}
+
+/* Where records of a type begin, or, with `after`, end. */
+static size_t find_bound(const cb_case_state *state, const char *type,
+                         bool after)
+{
+    size_t low = 0;
+    size_t high = state->record_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        int order =
+            strcmp(state->records[state->by_type[middle]].type_name, type);
+        if (order < 0 || (after && order == 0)) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+const size_t *cb_case_of_type(const cb_case_state *state, const char *type,
+                              size_t *ret_count)
+{
+    size_t first = find_bound(state, type, false);
+    *ret_count = find_bound(state, type, true) - first;
+    return state->by_type + first;
+}
+
 cb_status cb_case_collect(cb_case_state *state, cb_error *reterr_error)
 {
     cb_status status = read_ops(state, reterr_error);
@@ -314,5 +379,9 @@ cb_status cb_case_collect(cb_case_state *state, cb_error *reterr_error)
         add_record(state, first, end - first, fits, creators);
         first = end;
     }
-    return cb_arena_check(&state->arena, reterr_error);
+    status = cb_arena_check(&state->arena, reterr_error);
+    if (status == CB_OK) {
+        status = index_types(state, reterr_error);
+    }
+    return status;
 }

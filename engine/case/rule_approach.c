@@ -29,10 +29,11 @@ static beginning find_beginning(const cb_question *question)
 {
     const cb_case_state *state = question->state;
     beginning found = { 0 };
-    for (size_t r = 0; r < state->record_count; r++) {
-        const cb_case_record *record = &state->records[r];
-        if (strcmp(record->type_name, "referral") != 0 ||
-            !cb_basis_counts(state, &question->basis, record)) {
+    size_t count = 0;
+    const size_t *referrals = cb_case_of_type(state, "referral", &count);
+    for (size_t r = 0; r < count; r++) {
+        const cb_case_record *record = &state->records[referrals[r]];
+        if (!cb_basis_counts(state, &question->basis, record)) {
             continue;
         }
         bool contested = false;
@@ -74,10 +75,11 @@ static void ask_approach_to_offender(const cb_question *question,
                                      const cb_rule_row *row)
 {
     const cb_case_state *state = question->state;
-    for (size_t r = 0; r < state->record_count; r++) {
-        const cb_case_record *person = &state->records[r];
-        if (strcmp(person->type_name, "person") == 0 &&
-            is_harmed(question, &person->id) &&
+    size_t count = 0;
+    const size_t *people = cb_case_of_type(state, "person", &count);
+    for (size_t r = 0; r < count; r++) {
+        const cb_case_record *person = &state->records[people[r]];
+        if (is_harmed(question, &person->id) &&
             is_given(question, &person->id, "approach_other_party")) {
             return;
         }
@@ -91,10 +93,11 @@ static void ask_approach_to_offender(const cb_question *question,
 static bool has_initial_risk(const cb_question *question)
 {
     const cb_case_state *state = question->state;
-    for (size_t r = 0; r < state->record_count; r++) {
-        const cb_case_record *risk = &state->records[r];
-        if (strcmp(risk->type_name, "risk_assessment") == 0 &&
-            cb_basis_counts(state, &question->basis, risk) &&
+    size_t count = 0;
+    const size_t *risks = cb_case_of_type(state, "risk_assessment", &count);
+    for (size_t r = 0; r < count; r++) {
+        const cb_case_record *risk = &state->records[risks[r]];
+        if (cb_basis_counts(state, &question->basis, risk) &&
             !cb_record_contested(risk, "overall") &&
             cb_record_value(risk, "overall") != NULL) {
             return true;
@@ -196,10 +199,11 @@ static void ask_telling(const cb_question *question, const cb_rule_row *row)
         return;
     }
     bool known = false;
-    for (size_t r = 0; r < state->record_count; r++) {
-        const cb_case_record *person = &state->records[r];
-        if (strcmp(person->type_name, "person") == 0 &&
-            is_harmed(question, &person->id)) {
+    size_t count = 0;
+    const size_t *people = cb_case_of_type(state, "person", &count);
+    for (size_t r = 0; r < count; r++) {
+        const cb_case_record *person = &state->records[people[r]];
+        if (is_harmed(question, &person->id)) {
             known = true;
             ask_release_of(question, row, &person->id);
         }

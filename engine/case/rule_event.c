@@ -48,8 +48,7 @@ static bool is_preparation_of(const cb_question *question,
                               const cb_case_record *record,
                               const cb_record_id *person)
 {
-    return strcmp(record->type_name, "preparation") == 0 &&
-           record->about_known &&
+    return record->about_known &&
            memcmp(&record->about, person, sizeof *person) == 0 &&
            cb_basis_counts(question->state, &question->basis, record);
 }
@@ -60,8 +59,10 @@ static bool was_explained(const cb_question *question,
                           const cb_case_record *preparation)
 {
     const cb_case_state *state = question->state;
-    for (size_t r = 0; r < state->record_count; r++) {
-        const cb_case_record *other = &state->records[r];
+    size_t count = 0;
+    const size_t *meetings = cb_case_of_type(state, "preparation", &count);
+    for (size_t r = 0; r < count; r++) {
+        const cb_case_record *other = &state->records[meetings[r]];
         if (is_preparation_of(question, other, person) &&
             cb_case_knows(state, preparation->created, other->created) &&
             is_explained(question, other)) {
@@ -78,8 +79,10 @@ static void ask_limits(const cb_question *question, const cb_rule_row *row,
     const char *name = cb_rule_hex(question, person);
     cb_arena *arena = &question->verdicts->arena;
     bool explained = false;
-    for (size_t r = 0; r < state->record_count; r++) {
-        const cb_case_record *record = &state->records[r];
+    size_t count = 0;
+    const size_t *meetings = cb_case_of_type(state, "preparation", &count);
+    for (size_t r = 0; r < count; r++) {
+        const cb_case_record *record = &state->records[meetings[r]];
         if (!is_preparation_of(question, record, person)) {
             continue;
         }
@@ -209,10 +212,11 @@ static bool is_signed_off(const cb_question *question,
 {
     const cb_case_state *state = question->state;
     const char *id = cb_rule_hex(question, &risk->id);
-    for (size_t r = 0; r < state->record_count; r++) {
-        const cb_case_record *sign_off = &state->records[r];
-        if (strcmp(sign_off->type_name, "sign_off") != 0 ||
-            !cb_basis_counts(state, &question->basis, sign_off) ||
+    size_t count = 0;
+    const size_t *sign_offs = cb_case_of_type(state, "sign_off", &count);
+    for (size_t r = 0; r < count; r++) {
+        const cb_case_record *sign_off = &state->records[sign_offs[r]];
+        if (!cb_basis_counts(state, &question->basis, sign_off) ||
             strcmp(cb_record_code(sign_off, "record"), id) != 0 ||
             strncmp(cb_record_code(sign_off, "decision"), "approved", 8) != 0) {
             continue;
@@ -333,11 +337,13 @@ static bool is_participant(const cb_question *question,
 void cb_rule_ask_r9(const cb_question *question, const cb_rule_row *row)
 {
     const cb_case_state *state = question->state;
-    for (size_t r = 0; r < state->record_count && is_held(question); r++) {
-        const cb_case_record *concern = &state->records[r];
+    size_t count = 0;
+    const size_t *concerns =
+        cb_case_of_type(state, "safeguarding_concern", &count);
+    for (size_t r = 0; r < count && is_held(question); r++) {
+        const cb_case_record *concern = &state->records[concerns[r]];
         bool contested = false;
-        if (strcmp(concern->type_name, "safeguarding_concern") != 0 ||
-            !cb_basis_counts(state, &question->basis, concern) ||
+        if (!cb_basis_counts(state, &question->basis, concern) ||
             (concern->about_known &&
              !is_participant(question, &concern->about))) {
             continue;

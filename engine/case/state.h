@@ -187,6 +187,7 @@ struct cb_case_state {
     size_t op_count;
     cb_case_record *records; /* by id */
     size_t record_count;
+    size_t *by_type; /* records, by name of type, then as they lie */
     cb_write *writes;
     size_t write_count;
 
@@ -235,6 +236,9 @@ size_t cb_case_find_entry(const cb_case_state *state, const cb_hash *hash);
 /* record.c */
 CB_NODISCARD cb_status cb_case_collect(cb_case_state *state,
                                        cb_error *reterr_error);
+/* The records of a type, in the order of records. */
+const size_t *cb_case_of_type(const cb_case_state *state, const char *type,
+                              size_t *ret_count);
 size_t cb_case_find_record(const cb_case_state *state, const cb_record_id *id);
 
 /* write.c */
