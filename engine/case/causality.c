@@ -59,15 +59,15 @@ static bool read_group(cb_case_state *state, const places *held,
         (uint8_t)(letter != NULL ? cb_class_parse(letter) : CB_CLASS_NONE);
     if (place.class == CB_CLASS_NONE || heads == NULL ||
         (json_object_get(group, "person") != NULL &&
-         !cb_json_bytes(group, "person", place.person.bytes,
-                        sizeof place.person.bytes))) {
+         !cb_case_hex_of(group, "person", place.person.bytes,
+                         sizeof place.person.bytes))) {
         return false;
     }
     bool visible = is_held(held, &place);
     for (size_t i = 0; i < json_array_size(heads); i++) {
         cb_hash hash;
         const char *text = json_string_value(json_array_get(heads, i));
-        if (text == NULL || !cb_hex_parse(text, hash.bytes, sizeof hash) ||
+        if (text == NULL || !cb_case_hex(text, hash.bytes, sizeof hash) ||
             entry->dep_count == CB_DEPENDENCIES_MAX) {
             return false;
         }

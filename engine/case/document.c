@@ -46,9 +46,18 @@ static void put_text(cb_buffer *text, const char *value)
 
 static void put_hex(cb_buffer *text, const void *bytes, size_t size)
 {
-    cb_buffer_append_text(text, "\"");
-    cb_buffer_append_hex(text, (cb_span){ .bytes = bytes, .size = size });
-    cb_buffer_append_text(text, "\"");
+    static const char digits[] = "0123456789abcdef";
+    const uint8_t *from = bytes;
+    uint8_t *to = cb_buffer_extend(text, 2 * size + 2);
+    if (to == NULL) {
+        return;
+    }
+    to[0] = '"';
+    for (size_t i = 0; i < size; i++) {
+        to[2 * i + 1] = (uint8_t)digits[from[i] >> 4];
+        to[2 * i + 2] = (uint8_t)digits[from[i] & 15];
+    }
+    to[2 * size + 1] = '"';
 }
 
 static void put_comma(cb_buffer *text, size_t index)

@@ -21,6 +21,34 @@ static int compare_entries(const void *a, const void *b)
     return order;
 }
 
+static int digit_value(char digit)
+{
+    if (digit >= '0' && digit <= '9') {
+        return digit - '0';
+    }
+    return digit >= 'a' && digit <= 'f' ? digit - 'a' + 10 : -1;
+}
+
+bool cb_case_hex(const char *text, uint8_t *ret_bytes, size_t size)
+{
+    for (size_t i = 0; i < size; i++) {
+        int high = digit_value(text[2 * i]);
+        int low = high < 0 ? -1 : digit_value(text[2 * i + 1]);
+        if (low < 0) {
+            return false;
+        }
+        ret_bytes[i] = (uint8_t)(high * 16 + low);
+    }
+    return text[2 * size] == '\0';
+}
+
+bool cb_case_hex_of(const json_t *object, const char *name, uint8_t *ret_bytes,
+                    size_t size)
+{
+    const char *text = cb_json_text(object, name);
+    return text != NULL && cb_case_hex(text, ret_bytes, size);
+}
+
 static bool read_place(const json_t *value, cb_place *ret_place)
 {
     cb_place place = { 0 };
@@ -33,8 +61,8 @@ static bool read_place(const json_t *value, cb_place *ret_place)
     bool sided = class == CB_CLASS_V || class == CB_CLASS_O;
     bool named = json_object_get(value, "person") != NULL;
     if (sided != named ||
-        (named && !cb_json_bytes(value, "person", place.person.bytes,
-                                 sizeof place.person.bytes))) {
+        (named && !cb_case_hex_of(value, "person", place.person.bytes,
+                                  sizeof place.person.bytes))) {
         return false;
     }
     *ret_place = place;
@@ -44,8 +72,8 @@ static bool read_place(const json_t *value, cb_place *ret_place)
 static bool read_body(const json_t *body, cb_case_entry *entry)
 {
     int64_t schema = 0;
-    if (!cb_json_bytes(body, "author", entry->author.bytes,
-                       sizeof entry->author.bytes) ||
+    if (!cb_case_hex_of(body, "author", entry->author.bytes,
+                        sizeof entry->author.bytes) ||
         !read_place(json_object_get(body, "compartment"), &entry->place) ||
         !cb_json_integer(body, "schema", &schema) || schema < 1) {
         return false;
@@ -63,7 +91,7 @@ static cb_status read_case(cb_case_state *state, const json_t *body,
                            cb_error *error)
 {
     cb_case_id id;
-    if (!cb_json_bytes(body, "case", id.bytes, sizeof id.bytes)) {
+    if (!cb_case_hex_of(body, "case", id.bytes, sizeof id.bytes)) {
         return CB_OK;
     }
     if (!state->id_known) {

@@ -27,8 +27,8 @@ static void read_op(cb_case_state *state, size_t entry, const json_t *json)
             continue;
         }
         op.kind = op_names[i].kind;
-        if (!cb_json_bytes(json, "record", op.record.bytes,
-                           sizeof op.record.bytes)) {
+        if (!cb_case_hex_of(json, "record", op.record.bytes,
+                            sizeof op.record.bytes)) {
             cb_case_add_finding(state, "entry.malformed", entry, NULL, "",
                                 "A change names no record. It was kept but "
                                 "changes nothing.");
@@ -125,8 +125,8 @@ static cb_status sort_ops(cb_case_state *state, cb_error *error)
 
 static bool read_about(const cb_op *op, cb_record_id *ret_about)
 {
-    return cb_json_bytes(op->json, "about", ret_about->bytes,
-                         sizeof ret_about->bytes);
+    return cb_case_hex_of(op->json, "about", ret_about->bytes,
+                          sizeof ret_about->bytes);
 }
 
 /* Whether a create may stand where it was written. */

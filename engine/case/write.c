@@ -33,7 +33,7 @@ size_t cb_head_entry(const cb_case_state *state, const json_t *heads, size_t i)
 {
     cb_hash hash;
     const char *text = json_string_value(json_array_get(heads, i));
-    if (text == NULL || !cb_hex_parse(text, hash.bytes, sizeof hash)) {
+    if (text == NULL || !cb_case_hex(text, hash.bytes, sizeof hash)) {
         return CB_NOTHING;
     }
     return cb_case_find_entry(state, &hash);
@@ -130,8 +130,8 @@ static void add_resolve(cb_case_state *state, size_t record, const cb_op *op)
                              .value = json_object_get(op->json, "value") };
     const json_t *heads = cb_json_array(op->json, "heads");
     const char *name = cb_json_text(op->json, "field");
-    if (!cb_json_bytes(op->json, "conflict", decision.issue,
-                       sizeof decision.issue) ||
+    if (!cb_case_hex_of(op->json, "conflict", decision.issue,
+                        sizeof decision.issue) ||
         heads == NULL || decision.value == NULL || name == NULL ||
         json_array_size(heads) > CB_DEPENDENCIES_MAX) {
         cb_case_add_finding(state, "entry.malformed", op->entry, &op->record,
