@@ -212,8 +212,9 @@ static cb_status keep_names_key(cb_store *store, const cb_key_id *key_id,
                                 const uint8_t *key, cb_error *error)
 {
     const cb_compartment names = { .class = "N" };
+    const cb_person_id none = { { 0 } };
     cb_status status =
-        cb_compartment_keep(store, key_id, &names, key, false, error);
+        cb_compartment_keep(store, key_id, &names, key, &none, error);
     if (status == CB_OK) {
         status = cb_meta_put(store, "realm.key", key_id->bytes,
                              sizeof key_id->bytes, error);

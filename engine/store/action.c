@@ -14,13 +14,8 @@ cb_status cb_action_begin(cb_store *store, const cb_change *change,
     if (status != CB_OK) {
         return status;
     }
-    if (store->identity.restored) {
-        status = cb_error_set(error, CB_PERMISSION,
-                              "this is an older copy of a store that went on "
-                              "elsewhere");
-        cb_error_meaning(error, "it can be read; nothing is recorded in it "
-                                "until it has synced");
-        cb_error_next(error, "casebound sync");
+    status = cb_identity_require_current(store, error);
+    if (status != CB_OK) {
         return status;
     }
     if (change->why != NULL && strlen(change->why) > CB_TEXT_BYTES_MAX) {
@@ -313,7 +308,12 @@ cb_status cb_action_write(cb_store *store, cb_action *action,
         .action = action->id,
     };
     bool own = !cb_database_in_transaction(store->database);
-    cb_status status = own ? cb_store_begin(store, error) : CB_OK;
+    cb_savepoint savepoint;
+    cb_status status = own ? cb_store_begin(store, error)
+                           : cb_savepoint_begin(store, &savepoint, error);
+    if (status != CB_OK) {
+        return status;
+    }
     for (size_t i = 0; i < action->part_count && status == CB_OK; i++) {
         status = write_part(store, action, &action->parts[i], i == 0, &recorded,
                             error);
@@ -322,7 +322,11 @@ cb_status cb_action_write(cb_store *store, cb_action *action,
         status = cb_settle_case(store, &action->change->case_id,
                                 &recorded.conflicts, error);
     }
-    if (status == CB_OK && own) {
+    if (!own) {
+        cb_status ended =
+            cb_savepoint_end(store, &savepoint, status == CB_OK, error);
+        status = status == CB_OK ? ended : status;
+    } else if (status == CB_OK) {
         status = cb_store_commit(store, error);
     }
     if (status != CB_OK) {

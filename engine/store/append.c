@@ -92,7 +92,10 @@ cb_status cb_append(cb_store *store, cb_entry_kind kind,
     cb_buffer_init(&plaintext, CB_PLAINTEXT_BYTES_MAX);
     cb_buffer_init(&bytes, CB_ENTRY_BYTES_MAX);
     fill_header(store, kind, key_id, now_ms, &header);
-    cb_status status = cb_json_append(body, &plaintext, error);
+    cb_status status = cb_identity_require_current(store, error);
+    if (status == CB_OK) {
+        status = cb_json_append(body, &plaintext, error);
+    }
     if (status == CB_LIMIT) {
         cb_error_meaning(error, "this was not recorded");
     }

@@ -384,10 +384,11 @@ static cb_status next_serial(cb_store *store, int year, int *ret_serial,
 static cb_status give_reference(cb_store *store, const cb_change *change,
                                 json_t *fields, cb_error *error)
 {
-    if (json_object_get(fields, "reference") != NULL) {
-        return CB_OK;
-    }
     cb_reference reference = { .year = year_of(change->happened_ms) };
+    const char *given = cb_json_text(fields, "reference");
+    if (given != NULL) {
+        return cb_reference_parse(given, &reference, error);
+    }
     char text[CB_REFERENCE_TEXT_BYTES];
     if (change->precision == NULL) {
         reference.year =

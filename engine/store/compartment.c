@@ -34,7 +34,7 @@ cb_status cb_compartment_load(cb_store *store, const cb_key_id *key_id,
 
 cb_status cb_compartment_keep(cb_store *store, const cb_key_id *key_id,
                               const cb_compartment *compartment,
-                              const uint8_t *key, bool made_here,
+                              const uint8_t *key, const cb_person_id *bringer,
                               cb_error *error)
 {
     cb_query query = cb_query_begin(store->database, "key_insert");
@@ -45,7 +45,12 @@ cb_status cb_compartment_keep(cb_store *store, const cb_key_id *key_id,
     cb_query_bind_blob(&query, ":person", compartment->person.bytes,
                        sizeof compartment->person.bytes);
     cb_query_bind_blob(&query, ":key", key, CB_KEY_BYTES);
-    cb_query_bind_integer(&query, ":made_here", made_here);
+    cb_query_bind_integer(&query, ":made_here", bringer == NULL);
+    if (bringer == NULL) {
+        bringer = &store->identity.person;
+    }
+    cb_query_bind_blob(&query, ":bringer", bringer->bytes,
+                       sizeof bringer->bytes);
     return cb_query_run(&query, error);
 }
 
@@ -71,7 +76,7 @@ cb_status cb_compartment_key(cb_store *store, const cb_compartment *compartment,
                         sizeof ret_key_id->bytes);
     environment->random(environment->context, key, sizeof key);
     status =
-        cb_compartment_keep(store, ret_key_id, compartment, key, true, error);
+        cb_compartment_keep(store, ret_key_id, compartment, key, NULL, error);
     sodium_memzero(key, sizeof key);
     return status;
 }

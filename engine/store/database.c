@@ -2,6 +2,7 @@
 #include "store/database.h"
 
 #include <casebound/embedded.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -127,6 +128,14 @@ cb_status cb_database_failed(cb_database *database, int code,
         return status;
     case SQLITE_NOMEM:
         return cb_error_set(reterr_error, CB_NO_MEMORY, "out of memory");
+    case SQLITE_CONSTRAINT:
+        status =
+            cb_error_set(reterr_error, CB_DAMAGED,
+                         "what was given contradicts what the store '%s' "
+                         "holds: %s",
+                         database->path, sqlite3_errmsg(database->connection));
+        cb_error_meaning(reterr_error, "it was not taken in");
+        return status;
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB: return report_damage(database, reterr_error);
     case SQLITE_IOERR:
@@ -161,16 +170,68 @@ static cb_status execute(cb_database *database, const char *sql,
                              : cb_database_failed(database, code, error);
 }
 
-static cb_status open_connection(cb_database *database, cb_error *error)
+static cb_status schema_version(cb_database *database, int *ret_version,
+                                cb_error *error)
+{
+    sqlite3_stmt *statement = NULL;
+    int code = sqlite3_prepare_v2(database->connection, "PRAGMA user_version",
+                                  -1, &statement, NULL);
+    if (code == SQLITE_OK) {
+        code = sqlite3_step(statement);
+    }
+    if (code == SQLITE_ROW) {
+        *ret_version = sqlite3_column_int(statement, 0);
+    }
+    (void)sqlite3_finalize(statement);
+    return code == SQLITE_ROW ? CB_OK
+                              : cb_database_failed(database, code, error);
+}
+
+/* Where there is nothing, a store that should be here has been lost. */
+static cb_status demand_database(cb_database *database, cb_error *error)
+{
+    int version = 0;
+    cb_status status = schema_version(database, &version, error);
+    if (status == CB_OK && version == 0) {
+        status = cb_error_set(error, CB_DAMAGED, "the database '%s' is empty",
+                              database->path);
+        cb_error_meaning(error, "it was left as it is; what was synced is "
+                                "safe at the hub");
+        cb_error_next(error, "put back a copy of it from a backup");
+    }
+    return status;
+}
+
+static cb_status open_failed(cb_database *database, int code, bool create,
+                             cb_error *error)
+{
+    if (create || (code & 0xff) != SQLITE_CANTOPEN ||
+        sqlite3_system_errno(database->connection) != ENOENT) {
+        return cb_database_failed(database, code, error);
+    }
+    cb_status status = cb_error_set(
+        error, CB_DAMAGED, "the database '%s' is missing", database->path);
+    cb_error_meaning(error, "none was made in its place; what was synced is "
+                            "safe at the hub");
+    cb_error_next(error, "put back a copy of it from a backup");
+    return status;
+}
+
+static cb_status open_connection(cb_database *database, bool create,
+                                 cb_error *error)
 {
     int code = sqlite3_open_v2(database->path, &database->connection,
-                               SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE |
+                               SQLITE_OPEN_READWRITE |
+                                   (create ? SQLITE_OPEN_CREATE : 0) |
                                    SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE,
                                cb_vfs_name(database->vfs));
     if (code != SQLITE_OK) {
-        return cb_database_failed(database, code, error);
+        return open_failed(database, code, create, error);
     }
     cb_status status = cb_vfs_prepare(database->connection, "main", error);
+    if (status == CB_OK && !create) {
+        status = demand_database(database, error);
+    }
     if (status != CB_OK) {
         return status;
     }
@@ -181,7 +242,7 @@ static cb_status open_connection(cb_database *database, cb_error *error)
 }
 
 cb_status cb_database_open(const cb_environment *environment, const char *path,
-                           const cb_secret *master_key,
+                           const cb_secret *master_key, bool create,
                            cb_database **ret_database, cb_error *reterr_error)
 {
     cb_database *database = calloc(1, sizeof *database);
@@ -206,7 +267,7 @@ cb_status cb_database_open(const cb_environment *environment, const char *path,
     if (status != CB_OK) {
         goto out;
     }
-    status = open_connection(database, reterr_error);
+    status = open_connection(database, create, reterr_error);
     if (status == CB_OK) {
         status = cb_database_migrate(database, reterr_error);
     }
@@ -241,23 +302,6 @@ static int migration_number(const char *name)
         return 0;
     }
     return (int)strtol(name + sizeof prefix - 1, NULL, 10);
-}
-
-static cb_status schema_version(cb_database *database, int *ret_version,
-                                cb_error *error)
-{
-    sqlite3_stmt *statement = NULL;
-    int code = sqlite3_prepare_v2(database->connection, "PRAGMA user_version",
-                                  -1, &statement, NULL);
-    if (code == SQLITE_OK) {
-        code = sqlite3_step(statement);
-    }
-    if (code == SQLITE_ROW) {
-        *ret_version = sqlite3_column_int(statement, 0);
-    }
-    (void)sqlite3_finalize(statement);
-    return code == SQLITE_ROW ? CB_OK
-                              : cb_database_failed(database, code, error);
 }
 
 static cb_status migrate_to(cb_database *database, int number, const char *sql,
@@ -355,6 +399,9 @@ cb_query cb_query_begin(cb_database *database, const char *name)
             database->connection, statement->sql, (int)statement->sql_size,
             SQLITE_PREPARE_PERSISTENT, &statement->prepared, NULL);
     }
+    /* Two uses of one statement at a time would mix their rows. */
+    CB_ASSERT(statement->prepared == NULL ||
+              sqlite3_stmt_busy(statement->prepared) == 0);
     query.statement = statement->prepared;
     return query;
 }

@@ -49,14 +49,15 @@ typedef struct cb_query {
 } cb_query;
 
 /*
- * Opens or makes the database at `path` with the master key, sets the policy of
- * the connection and brings the schema to the newest version.
- * CB_WRONG_KEY, CB_DAMAGED, CB_NEWER, CB_IN_USE, CB_PERMISSION, CB_NO_SPACE.
+ * Opens the database at `path`, or with `create` makes it, with the master key,
+ * sets the policy of the connection and brings the schema to the newest
+ * version. CB_WRONG_KEY, CB_DAMAGED, CB_NEWER, CB_IN_USE, CB_PERMISSION,
+ * CB_NO_SPACE.
  */
 CB_NODISCARD cb_status cb_database_open(const cb_environment *environment,
                                         const char *path,
                                         const cb_secret *master_key,
-                                        cb_database **ret_database,
+                                        bool create, cb_database **ret_database,
                                         cb_error *reterr_error);
 void cb_database_close(cb_database *database);
 

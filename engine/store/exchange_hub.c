@@ -15,19 +15,30 @@ static cb_status log_end(cb_store *store, uint64_t *ret_end, cb_error *error)
     return status == CB_END ? CB_OK : status;
 }
 
-/* One statement: the order of rows is the order of receipt. */
+static cb_status next_unlogged(cb_store *store, int64_t after,
+                               int64_t *ret_number, cb_error *error)
+{
+    cb_query query = cb_query_begin(store->database, "entry_unlogged");
+    cb_query_bind_integer(&query, ":after", after);
+    cb_status status = cb_query_step(&query, error);
+    if (status == CB_OK) {
+        *ret_number = cb_query_integer(&query, 0);
+    }
+    cb_query_end(&query);
+    return status;
+}
+
+/* The order of rows is the order of receipt. */
 cb_status cb_exchange_log_extend(cb_store *store, uint64_t *ret_size,
                                  cb_error *reterr_error)
 {
     uint64_t size = 0;
+    int64_t number = 0;
     cb_status status = log_end(store, &size, reterr_error);
     while (status == CB_OK) {
-        cb_query query = cb_query_begin(store->database, "entry_unlogged");
-        status = cb_query_step(&query, reterr_error);
-        int64_t number = status == CB_OK ? cb_query_integer(&query, 0) : 0;
-        cb_query_end(&query);
+        status = next_unlogged(store, number, &number, reterr_error);
         if (status == CB_OK) {
-            query = cb_query_begin(store->database, "entry_logged");
+            cb_query query = cb_query_begin(store->database, "entry_logged");
             cb_query_bind_integer(&query, ":log_index", (int64_t)size);
             cb_query_bind_integer(&query, ":number", number);
             status = cb_query_run(&query, reterr_error);
@@ -204,6 +215,8 @@ cb_status cb_exchange_outbox_entries(cb_store *store,
     }
     cb_query query = cb_query_begin(store->database, "outbox_backlog_list");
     cb_query_bind_blob(&query, ":device", device->bytes, sizeof device->bytes);
+    cb_query_bind_blob(&query, ":person", facts.person.bytes,
+                       sizeof facts.person.bytes);
     status = each_entry(&query, callback, context, 0, reterr_error);
     if (status != CB_OK) {
         return status;

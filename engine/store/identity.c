@@ -160,6 +160,22 @@ static cb_status load_time(cb_store *store, cb_error *error)
     return status;
 }
 
+/* Others' clocks that pulled ours, and whether we may go on writing. */
+static cb_status load_marks(cb_store *store, cb_error *error)
+{
+    uint64_t time = 0;
+    uint64_t restored = 0;
+    cb_status status = cb_meta_get_number(store, "clock", &time, error);
+    if (status == CB_OK || status == CB_NOT_FOUND) {
+        status = cb_meta_get_number(store, "restored", &restored, error);
+    }
+    if (time > store->last_time) {
+        store->last_time = time;
+    }
+    store->identity.restored = restored == 1;
+    return status == CB_NOT_FOUND ? CB_OK : status;
+}
+
 static cb_status load_stream(cb_store *store, cb_error *error)
 {
     cb_query query = cb_query_begin(store->database, "stream_find");
@@ -205,6 +221,9 @@ cb_status cb_identity_load(cb_store *store, cb_error *error)
     }
     if (status == CB_OK) {
         status = load_stream(store, error);
+    }
+    if (status == CB_OK) {
+        status = load_marks(store, error);
     }
     if (status == CB_NOT_FOUND) {
         status = cb_error_set(error, CB_DAMAGED,
@@ -273,6 +292,7 @@ static cb_status insert_stream(cb_store *store, const cb_stream_id *stream,
     cb_query_bind_blob(&query, ":public_key", store->stream_public,
                        sizeof store->stream_public);
     cb_query_bind_integer(&query, ":own", 1);
+    cb_query_bind_integer(&query, ":hub", store->identity.hub);
     return cb_query_run(&query, error);
 }
 
@@ -289,7 +309,9 @@ static void sign_stream(const cb_store *store, uint8_t *signature)
             signature);
 }
 
-static cb_status append_opening(cb_store *store, cb_error *error)
+/* `follows` may be NULL; its reference is shared. */
+static cb_status append_opening(cb_store *store, json_t *follows,
+                                cb_error *error)
 {
     const cb_store_identity *identity = &store->identity;
     uint8_t certificate[CB_SIGNATURE_BYTES];
@@ -317,6 +339,10 @@ static cb_status append_opening(cb_store *store, cb_error *error)
     if (body == NULL) {
         return cb_error_set(error, CB_NO_MEMORY, "out of memory");
     }
+    if (follows != NULL && json_object_set(body, "follows", follows) != 0) {
+        json_decref(body);
+        return cb_error_set(error, CB_NO_MEMORY, "out of memory");
+    }
     cb_appended appended;
     status =
         cb_append(store, CB_ENTRY_OPENING, NULL, NULL, body, &appended, error);
@@ -324,7 +350,7 @@ static cb_status append_opening(cb_store *store, cb_error *error)
     return status;
 }
 
-cb_status cb_identity_begin_stream(cb_store *store, cb_error *error)
+static cb_status begin_stream(cb_store *store, json_t *follows, cb_error *error)
 {
     cb_stream_id stream;
     store->environment->random(store->environment->context, stream.bytes,
@@ -346,5 +372,74 @@ cb_status cb_identity_begin_stream(cb_store *store, cb_error *error)
         memset(&store->head_hash, 0, sizeof store->head_hash);
         status = load_stream(store, error);
     }
-    return status == CB_OK ? append_opening(store, error) : status;
+    return status == CB_OK ? append_opening(store, follows, error) : status;
+}
+
+cb_status cb_identity_begin_stream(cb_store *store, cb_error *error)
+{
+    return begin_stream(store, NULL, error);
+}
+
+cb_status cb_identity_mark_restored(cb_store *store, cb_error *error)
+{
+    store->identity.restored = true;
+    return cb_meta_put_number(store, "restored", 1, error);
+}
+
+cb_status cb_identity_require_current(const cb_store *store, cb_error *error)
+{
+    if (!store->identity.restored) {
+        return CB_OK;
+    }
+    cb_status status = cb_error_set(error, CB_PERMISSION,
+                                    "this is an older copy of a store that "
+                                    "went on elsewhere");
+    cb_error_meaning(error, "it can be read; nothing is recorded in it until "
+                            "it has synced");
+    cb_error_next(error, "casebound sync");
+    return status;
+}
+
+static cb_status begin_incarnation(cb_store *store, cb_error *error)
+{
+    const cb_store_identity *identity = &store->identity;
+    json_t *follows = json_pack(
+        "{s:o, s:I, s:o}", "hash",
+        cb_json_hex(store->head_hash.bytes, sizeof store->head_hash.bytes),
+        "seq", (json_int_t)identity->head_seq, "stream",
+        cb_json_hex(identity->stream.bytes, sizeof identity->stream.bytes));
+    if (follows == NULL) {
+        return cb_error_set(error, CB_NO_MEMORY, "out of memory");
+    }
+    store->identity.restored = false;
+    cb_status status = cb_meta_put_number(store, "restored", 0, error);
+    if (status == CB_OK) {
+        status = begin_stream(store, follows, error);
+    }
+    json_decref(follows);
+    return status;
+}
+
+cb_status cb_exchange_begin_incarnation(cb_store *store, cb_error *reterr_error)
+{
+    const bool restored = store->identity.restored;
+    cb_status status = cb_store_require_joined(store, reterr_error);
+    if (status != CB_OK) {
+        return status;
+    }
+    bool own = !cb_database_in_transaction(store->database);
+    status = own ? cb_store_begin(store, reterr_error) : CB_OK;
+    if (status == CB_OK) {
+        status = begin_incarnation(store, reterr_error);
+    }
+    if (status == CB_OK && own) {
+        status = cb_store_commit(store, reterr_error);
+    }
+    if (status != CB_OK) {
+        if (own) {
+            cb_store_abort(store);
+        }
+        store->identity.restored = restored;
+    }
+    return status;
 }

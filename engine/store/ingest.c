@@ -6,195 +6,23 @@
  * open and certified, signature, and, where a stream comes whole, its chain.
  * What is stored is then applied if its key is here and its body is what it
  * claims to be; if not it waits or is quarantined, but it is kept.
+ *
+ * The row of the entry is written before its effect on other tables, so that
+ * what the database refuses leaves nothing behind.
  */
 #include "base/json.h"
-#include "store/internal.h"
+#include "store/stream.h"
 
+#include <casebound/chain.h>
 #include <string.h>
-
-typedef struct stream_row {
-    int64_t number;
-    cb_stream_facts facts;
-    bool has_cut;
-    uint64_t cut_seq;
-} stream_row;
-
-static void read_stream(const cb_query *query, stream_row *row)
-{
-    cb_stream_facts *facts = &row->facts;
-    memset(row, 0, sizeof *row);
-    row->number = cb_query_integer(query, 0);
-    (void)cb_query_copy(query, 1, facts->stream.bytes,
-                        sizeof facts->stream.bytes);
-    (void)cb_query_copy(query, 2, facts->device.bytes,
-                        sizeof facts->device.bytes);
-    (void)cb_query_copy(query, 3, facts->person.bytes,
-                        sizeof facts->person.bytes);
-    (void)cb_query_copy(query, 4, facts->public_key, sizeof facts->public_key);
-    facts->own = cb_query_integer(query, 5) == 1;
-    facts->head_seq = (uint64_t)cb_query_integer(query, 6);
-    (void)cb_query_copy(query, 7, facts->head_hash.bytes,
-                        sizeof facts->head_hash.bytes);
-    facts->accepted_seq = (uint64_t)cb_query_integer(query, 8);
-    facts->frozen = cb_query_integer(query, 9) == 1;
-    row->has_cut = !cb_query_is_null(query, 10);
-    row->cut_seq = (uint64_t)cb_query_integer(query, 10);
-    facts->revoked = row->has_cut;
-    (void)cb_query_copy(query, 11, facts->fetched_commit,
-                        sizeof facts->fetched_commit);
-}
-
-static cb_status find_stream(cb_store *store, const cb_stream_id *stream,
-                             stream_row *row, cb_error *error)
-{
-    cb_query query = cb_query_begin(store->database, "stream_find");
-    cb_query_bind_blob(&query, ":id", stream->bytes, sizeof stream->bytes);
-    cb_status status = cb_query_step(&query, error);
-    if (status == CB_OK) {
-        read_stream(&query, row);
-    }
-    cb_query_end(&query);
-    return status == CB_END ? CB_NOT_FOUND : status;
-}
-
-cb_status cb_exchange_stream(cb_store *store, const cb_stream_id *stream,
-                             cb_stream_facts *ret_facts, cb_error *reterr_error)
-{
-    stream_row row;
-    cb_status status = find_stream(store, stream, &row, reterr_error);
-    if (status == CB_OK) {
-        *ret_facts = row.facts;
-    }
-    return status;
-}
-
-cb_status cb_exchange_streams(cb_store *store, cb_stream_callback callback,
-                              void *context, cb_error *reterr_error)
-{
-    cb_stream_id after = { { 0 } };
-    cb_status status = CB_OK;
-    while (status == CB_OK) {
-        stream_row row;
-        cb_query query = cb_query_begin(store->database, "stream_list");
-        cb_query_bind_blob(&query, ":after", after.bytes, sizeof after.bytes);
-        status = cb_query_step(&query, reterr_error);
-        if (status == CB_OK) {
-            read_stream(&query, &row);
-        }
-        cb_query_end(&query);
-        if (status == CB_OK) {
-            after = row.facts.stream;
-            status = callback(context, &row.facts, reterr_error);
-        }
-    }
-    return status == CB_END ? CB_OK : status;
-}
-
-struct opening {
-    cb_device_id device;
-    cb_person_id person;
-    uint8_t device_key[CB_PUBLIC_KEY_BYTES];
-    uint8_t sealing_key[CB_PUBLIC_KEY_BYTES];
-    uint8_t stream_key[CB_PUBLIC_KEY_BYTES];
-    uint8_t certificate[CB_SIGNATURE_BYTES];
-    uint8_t stream_signature[CB_SIGNATURE_BYTES];
-    bool hub;
-};
-
-static bool parse_opening(const json_t *body, struct opening *opening)
-{
-    opening->hub = json_is_true(json_object_get(body, "hub"));
-    return cb_json_bytes(body, "device", opening->device.bytes,
-                         sizeof opening->device.bytes) &&
-           cb_json_bytes(body, "person", opening->person.bytes,
-                         sizeof opening->person.bytes) &&
-           cb_json_bytes(body, "device_key", opening->device_key,
-                         sizeof opening->device_key) &&
-           cb_json_bytes(body, "sealing_key", opening->sealing_key,
-                         sizeof opening->sealing_key) &&
-           cb_json_bytes(body, "stream_key", opening->stream_key,
-                         sizeof opening->stream_key) &&
-           cb_json_bytes(body, "certificate", opening->certificate,
-                         sizeof opening->certificate) &&
-           cb_json_bytes(body, "stream_signature", opening->stream_signature,
-                         sizeof opening->stream_signature);
-}
-
-static bool opening_holds(const cb_store_identity *identity,
-                          const cb_stream_id *stream,
-                          const struct opening *opening)
-{
-    return cb_certificate_holds(
-               &identity->realm, &opening->device, &opening->person,
-               opening->device_key, opening->sealing_key, opening->hub,
-               opening->certificate,
-               opening->hub ? identity->root_key : identity->hub_key) &&
-           cb_certificate_stream_holds(
-               &identity->realm, stream, opening->stream_key,
-               opening->stream_signature, opening->device_key);
-}
-
-/* A stream begins: its opening is certified by this realm, or it is refused. */
-static cb_status open_stream(cb_store *store, const cb_entry *entry,
-                             stream_row *row, cb_error *error)
-{
-    json_t *body = NULL;
-    struct opening opening;
-    if (entry->header.kind != CB_ENTRY_OPENING || entry->header.seq != 1 ||
-        (entry->header.flags & CB_ENTRY_FLAG_CLEAR) == 0) {
-        return cb_error_set(error, CB_REFUSED,
-                            "the entry is of a stream that nobody has opened");
-    }
-    cb_status status = cb_json_parse_canonical(entry->body, &body, error);
-    if (status == CB_OK && !parse_opening(body, &opening)) {
-        status = cb_error_set(error, CB_DAMAGED,
-                              "the opening of a stream is not complete");
-    }
-    if (status == CB_OK &&
-        !opening_holds(&store->identity, &entry->header.stream, &opening)) {
-        status = cb_error_set(error, CB_REFUSED,
-                              "the opening of a stream is not certified by "
-                              "this service");
-        cb_error_meaning(error, "nothing of it was taken in");
-    }
-    json_decref(body);
-    if (status != CB_OK) {
-        return status;
-    }
-    cb_query query = cb_query_begin(store->database, "stream_insert");
-    cb_query_bind_blob(&query, ":id", entry->header.stream.bytes,
-                       sizeof entry->header.stream.bytes);
-    cb_query_bind_blob(&query, ":device", opening.device.bytes,
-                       sizeof opening.device.bytes);
-    cb_query_bind_blob(&query, ":person", opening.person.bytes,
-                       sizeof opening.person.bytes);
-    cb_query_bind_blob(&query, ":public_key", opening.stream_key,
-                       sizeof opening.stream_key);
-    cb_query_bind_integer(&query, ":own", 0);
-    status = cb_query_run(&query, error);
-    return status == CB_OK
-               ? find_stream(store, &entry->header.stream, row, error)
-               : status;
-}
-
-/* Whether a roster entry may come from this stream: only the hub's own. */
-static bool stream_is_hub(cb_store *store, const stream_row *row)
-{
-    cb_query query = cb_query_begin(store->database, "device_find");
-    cb_query_bind_blob(&query, ":id", row->facts.device.bytes,
-                       sizeof row->facts.device.bytes);
-    bool hub = cb_query_step(&query, NULL) == CB_OK &&
-               cb_query_integer(&query, 4) == 1;
-    cb_query_end(&query);
-    return hub;
-}
 
 /* How far an entry's effect came, and why not further. */
 struct effect {
     cb_ingest_outcome outcome;
     const char *reason; /* borrowed, or NULL */
-    bool has_case;
-    cb_case_id case_id;
+    bool has_case;      /* compartment and body are to be applied */
+    cb_compartment compartment;
+    json_t *body;
     cb_error words;
 };
 
@@ -205,7 +33,7 @@ static cb_status quarantine(struct effect *effect, const char *reason)
     return CB_OK;
 }
 
-/* CB_INPUT and CB_DAMAGED of a body are the writer's fault, not ours. */
+/* These statuses of a body are its writer's fault; the others are ours. */
 static cb_status blame_writer(struct effect *effect, cb_status status)
 {
     if (status != CB_INPUT && status != CB_DAMAGED && status != CB_WRONG_KEY &&
@@ -215,92 +43,98 @@ static cb_status blame_writer(struct effect *effect, cb_status status)
     return quarantine(effect, effect->words.what);
 }
 
-static cb_status apply_roster(cb_store *store, const cb_entry *entry,
-                              const stream_row *row, const json_t *body,
+/* Kinds whose content this version reads; the rest is kept as it is. */
+static bool is_read(uint8_t kind)
+{
+    return kind == CB_ENTRY_CASE || kind == CB_ENTRY_ROSTER;
+}
+
+/* All of a roster entry's lines or none. */
+static cb_status judge_roster(cb_store *store, const cb_entry *entry,
+                              const cb_stream_row *row, const json_t *body,
                               bool clear, struct effect *effect)
 {
-    if (!stream_is_hub(store, row)) {
+    cb_savepoint savepoint;
+    if (!row->hub) {
         return quarantine(effect, "the roster is written by the hub alone");
     }
-    return blame_writer(effect,
-                        cb_roster_apply(store, body, clear, &entry->hash,
-                                        entry->header.time, &effect->words));
+    cb_status status = cb_savepoint_begin(store, &savepoint, &effect->words);
+    if (status != CB_OK) {
+        return status;
+    }
+    status = cb_roster_apply(store, body, clear, &entry->hash,
+                             entry->header.time, &effect->words);
+    cb_status ended =
+        cb_savepoint_end(store, &savepoint, status == CB_OK, &effect->words);
+    return ended != CB_OK || status == CB_OK ? ended
+                                             : blame_writer(effect, status);
 }
 
-static cb_status apply_clear(cb_store *store, const cb_entry *entry,
-                             const stream_row *row, struct effect *effect)
+static cb_status judge_clear(cb_store *store, const cb_entry *entry,
+                             const cb_stream_row *row, struct effect *effect)
 {
     json_t *body = NULL;
-    cb_status status =
-        cb_json_parse_canonical(entry->body, &body, &effect->words);
-    if (status != CB_OK) {
-        return blame_writer(effect, status);
-    }
     if (entry->header.kind == CB_ENTRY_CASE) {
-        status = quarantine(effect, "a case entry must be sealed");
-    } else if (entry->header.kind == CB_ENTRY_ROSTER) {
-        status = apply_roster(store, entry, row, body, true, effect);
+        return quarantine(effect, "a case entry must be sealed");
     }
-    json_decref(body);
-    return status;
-}
-
-static cb_status apply_opened(cb_store *store, const cb_entry *entry,
-                              const stream_row *row,
-                              const cb_compartment *compartment,
-                              const json_t *body, struct effect *effect)
-{
-    if (entry->header.kind == CB_ENTRY_ROSTER) {
-        return apply_roster(store, entry, row, body, false, effect);
-    }
-    if (entry->header.kind != CB_ENTRY_CASE) {
+    if (!is_read(entry->header.kind)) {
         return CB_OK;
     }
     cb_status status =
-        cb_apply_check(compartment, &row->facts.person, body, &effect->words);
-    if (status != CB_OK) {
-        return blame_writer(effect, status);
-    }
-    effect->has_case = true;
-    effect->case_id = compartment->case_id;
-    return cb_apply_case(store, &entry->hash, compartment, body,
-                         &effect->words);
-}
-
-static cb_status apply_sealed(cb_store *store, const cb_entry *entry,
-                              const stream_row *row, struct effect *effect)
-{
-    cb_compartment compartment;
-    json_t *body = NULL;
-    cb_buffer plaintext;
-    cb_buffer_init(&plaintext, CB_PLAINTEXT_BYTES_MAX);
-    cb_status status = cb_compartment_load(store, &entry->header.key_id,
-                                           &compartment, &effect->words);
-    if (status == CB_NOT_FOUND) {
-        effect->outcome = CB_INGEST_WAITING;
-        effect->reason = "the key of its compartment is not here";
-        status = CB_OK;
-        goto out;
-    }
-    if (status == CB_OK) {
-        status =
-            cb_entry_open(entry, store->key_in_use, &plaintext, &effect->words);
-        if (status == CB_OK) {
-            status = cb_json_parse_canonical(cb_span_of_buffer(&plaintext),
-                                             &body, &effect->words);
-        }
-        status = status == CB_OK ? apply_opened(store, entry, row, &compartment,
-                                                body, effect)
-                                 : blame_writer(effect, status);
-    }
-out:
+        cb_json_parse_canonical(entry->body, &body, &effect->words);
+    status = status == CB_OK
+                 ? judge_roster(store, entry, row, body, true, effect)
+                 : blame_writer(effect, status);
     json_decref(body);
-    cb_buffer_clear(&plaintext);
     return status;
 }
 
-static cb_status apply_entry(cb_store *store, const cb_entry *entry,
-                             const stream_row *row, struct effect *effect)
+static cb_status judge_opened(cb_store *store, const cb_entry *entry,
+                              const cb_stream_row *row, struct effect *effect)
+{
+    if (entry->header.kind == CB_ENTRY_ROSTER) {
+        return memcmp(&entry->header.key_id, &store->realm_key_id,
+                      sizeof store->realm_key_id) == 0
+                   ? judge_roster(store, entry, row, effect->body, false,
+                                  effect)
+                   : quarantine(effect, "names are sealed under the realm's "
+                                        "key alone");
+    }
+    cb_status status = cb_apply_check(&effect->compartment, &row->facts.person,
+                                      effect->body, &effect->words);
+    effect->has_case = status == CB_OK;
+    return status == CB_OK ? CB_OK : blame_writer(effect, status);
+}
+
+static cb_status judge_sealed(cb_store *store, const cb_entry *entry,
+                              const cb_stream_row *row, struct effect *effect)
+{
+    cb_buffer plaintext;
+    cb_status status = cb_compartment_load(
+        store, &entry->header.key_id, &effect->compartment, &effect->words);
+    if (status == CB_NOT_FOUND) {
+        effect->outcome = CB_INGEST_WAITING;
+        effect->reason = "the key of its compartment is not here";
+        return CB_OK;
+    }
+    if (status != CB_OK || !is_read(entry->header.kind)) {
+        return status;
+    }
+    cb_buffer_init(&plaintext, CB_PLAINTEXT_BYTES_MAX);
+    status =
+        cb_entry_open(entry, store->key_in_use, &plaintext, &effect->words);
+    if (status == CB_OK) {
+        status = cb_json_parse_canonical(cb_span_of_buffer(&plaintext),
+                                         &effect->body, &effect->words);
+    }
+    cb_buffer_clear(&plaintext);
+    return status == CB_OK ? judge_opened(store, entry, row, effect)
+                           : blame_writer(effect, status);
+}
+
+/* Says what an entry is worth.  Of the tables it changes the roster's only. */
+static cb_status judge(cb_store *store, const cb_entry *entry,
+                       const cb_stream_row *row, struct effect *effect)
 {
     memset(effect, 0, sizeof *effect);
     effect->outcome = CB_INGEST_APPLIED;
@@ -311,8 +145,18 @@ static cb_status apply_entry(cb_store *store, const cb_entry *entry,
         return quarantine(effect, "its stream is frozen because it forked");
     }
     return (entry->header.flags & CB_ENTRY_FLAG_CLEAR) != 0
-               ? apply_clear(store, entry, row, effect)
-               : apply_sealed(store, entry, row, effect);
+               ? judge_clear(store, entry, row, effect)
+               : judge_sealed(store, entry, row, effect);
+}
+
+/* What is derived from an entry whose row stands. */
+static cb_status apply(cb_store *store, const cb_entry *entry,
+                       const struct effect *effect, cb_error *error)
+{
+    return effect->has_case
+               ? cb_apply_case(store, &entry->hash, &effect->compartment,
+                               effect->body, error)
+               : CB_OK;
 }
 
 static const char *state_word(cb_ingest_outcome outcome)
@@ -328,7 +172,7 @@ static const char *state_word(cb_ingest_outcome outcome)
 }
 
 static cb_status insert(cb_store *store, const cb_entry *entry,
-                        const stream_row *row, const cb_ingest *how,
+                        const cb_stream_row *row, const cb_ingest *how,
                         const struct effect *effect, cb_error *error)
 {
     cb_query query = cb_query_begin(store->database, "entry_insert");
@@ -342,8 +186,9 @@ static cb_status insert(cb_store *store, const cb_entry *entry,
                            sizeof entry->header.key_id.bytes);
     }
     if (effect->has_case) {
-        cb_query_bind_blob(&query, ":case_id", effect->case_id.bytes,
-                           sizeof effect->case_id.bytes);
+        cb_query_bind_blob(&query, ":case_id",
+                           effect->compartment.case_id.bytes,
+                           sizeof effect->compartment.case_id.bytes);
     }
     cb_query_bind_integer(
         &query, ":received_ms",
@@ -386,7 +231,8 @@ static cb_status note_known(cb_store *store, const cb_entry *entry,
 
 /* Another entry at the same place of the stream: proof of a fork. */
 static cb_status is_fork(cb_store *store, const cb_entry *entry,
-                         const stream_row *row, bool *ret_fork, cb_error *error)
+                         const cb_stream_row *row, bool *ret_fork,
+                         cb_error *error)
 {
     cb_query query = cb_query_begin(store->database, "entry_at");
     cb_query_bind_integer(&query, ":stream", row->number);
@@ -394,77 +240,107 @@ static cb_status is_fork(cb_store *store, const cb_entry *entry,
     cb_status status = cb_query_step(&query, error);
     *ret_fork = status == CB_OK;
     cb_query_end(&query);
-    if (status == CB_OK) {
-        query = cb_query_begin(store->database, "stream_freeze");
-        cb_query_bind_integer(&query, ":number", row->number);
-        return cb_query_run(&query, error);
-    }
     return status == CB_END ? CB_OK : status;
 }
 
-static cb_status check_chain(const cb_entry *entry, const stream_row *row,
-                             cb_error *error)
+/*
+ * Somebody else went on with our present stream, so this is an older copy, or a
+ * twin.  The mark stays until a new incarnation begins.
+ */
+static cb_status note_own(cb_store *store, const cb_entry *entry,
+                          const cb_stream_row *row, bool moved, cb_error *error)
 {
-    if (entry->header.seq != row->facts.head_seq + 1) {
-        return cb_error_set(error, CB_DAMAGED,
-                            "entry %llu of a stream follows entry %llu",
-                            (unsigned long long)entry->header.seq,
-                            (unsigned long long)row->facts.head_seq);
+    cb_store_identity *identity = &store->identity;
+    if (!row->facts.own || memcmp(&row->facts.stream, &identity->stream,
+                                  sizeof identity->stream) != 0) {
+        return CB_OK;
     }
-    if (memcmp(&entry->header.prev, &row->facts.head_hash,
-               sizeof entry->header.prev) != 0) {
-        return cb_error_set(error, CB_DAMAGED,
-                            "entry %llu of a stream does not name the one "
-                            "before it",
-                            (unsigned long long)entry->header.seq);
+    if (moved) {
+        identity->head_seq = entry->header.seq;
+        store->head_hash = entry->hash;
     }
-    return CB_OK;
+    return cb_identity_mark_restored(store, error);
 }
 
-static cb_status move_stream_head(cb_store *store, const cb_entry *entry,
-                                  const stream_row *row, cb_error *error)
+/* Others' clocks pull ours, so that what is written later says so. */
+static void follow_clock(cb_store *store, uint64_t time)
 {
-    cb_query query = cb_query_begin(store->database, "stream_head");
-    cb_query_bind_integer(&query, ":seq", (int64_t)entry->header.seq);
-    cb_query_bind_blob(&query, ":hash", entry->hash.bytes,
-                       sizeof entry->hash.bytes);
-    cb_query_bind_integer(&query, ":number", row->number);
-    return cb_query_run(&query, error);
+    int64_t now_ms = store->environment->now_ms(store->environment->context);
+    if (time > store->last_time &&
+        cb_entry_time_ms(time) <= now_ms + CB_CLOCK_FORWARD_MS_MAX) {
+        store->last_time = time;
+        store->clock_followed = true;
+    }
+}
+
+/*
+ * The branches of a frozen stream are kept without a chain: which of them is
+ * the stream is not for us to say.
+ */
+static cb_status check_chain(cb_store *store, const cb_entry *entry,
+                             const cb_stream_row *row, cb_error *error)
+{
+    cb_chain chain = {
+        .realm = store->identity.realm,
+        .stream = row->facts.stream,
+        .seq = row->facts.head_seq,
+        .head = row->facts.head_hash,
+    };
+    return row->facts.frozen
+               ? CB_OK
+               : cb_chain_advance(&chain, &entry->header, &entry->hash, error);
+}
+
+static cb_status judge_place(cb_store *store, const cb_entry *entry,
+                             const cb_stream_row *row, const cb_ingest *how,
+                             struct effect *effect, cb_error *error)
+{
+    bool fork = false;
+    memset(effect, 0, sizeof *effect);
+    cb_status status = is_fork(store, entry, row, &fork, error);
+    if (status == CB_OK && fork) {
+        effect->outcome = CB_INGEST_FORK;
+        effect->reason = "another entry has this stream and number";
+        return cb_stream_freeze(store, row->number, error);
+    }
+    if (status == CB_OK && how->whole_stream) {
+        status = check_chain(store, entry, row, error);
+    }
+    if (status == CB_OK) {
+        status = judge(store, entry, row, effect);
+        if (status != CB_OK && error != NULL && error->status == CB_OK) {
+            *error = effect->words;
+        }
+    }
+    return status;
 }
 
 static cb_status take_in(cb_store *store, const cb_entry *entry,
-                         const stream_row *row, const cb_ingest *how,
+                         const cb_stream_row *row, const cb_ingest *how,
                          cb_ingest_outcome *ret_outcome, cb_error *error)
 {
     struct effect effect;
-    bool fork = false;
-    cb_status status = is_fork(store, entry, row, &fork, error);
-    if (status != CB_OK) {
-        return status;
-    }
-    if (fork) {
-        memset(&effect, 0, sizeof effect);
-        effect.outcome = CB_INGEST_FORK;
-        effect.reason = "another entry has this stream and number";
-    } else {
-        status = how->whole_stream ? check_chain(entry, row, error) : CB_OK;
-        if (status == CB_OK) {
-            status = apply_entry(store, entry, row, &effect);
-        }
-        if (status != CB_OK) {
-            if (error != NULL && error->status == CB_OK) {
-                *error = effect.words;
-            }
-            return status;
-        }
-    }
-    status = insert(store, entry, row, how, &effect, error);
-    if (status == CB_OK && how->whole_stream && !fork) {
-        status = move_stream_head(store, entry, row, error);
+    cb_status status = judge_place(store, entry, row, how, &effect, error);
+    bool moves = how->whole_stream && !row->facts.frozen &&
+                 effect.outcome != CB_INGEST_FORK;
+    if (status == CB_OK) {
+        status = insert(store, entry, row, how, &effect, error);
     }
     if (status == CB_OK) {
+        status = apply(store, entry, &effect, error);
+    }
+    if (status == CB_OK && moves) {
+        status = cb_stream_move_head(store, row->number, entry->header.seq,
+                                     &entry->hash, error);
+    }
+    if (status == CB_OK) {
+        status = note_own(store, entry, row, moves, error);
+    }
+    if (status == CB_OK) {
+        follow_clock(store, entry->header.time);
         *ret_outcome = effect.outcome;
     }
+    json_decref(effect.body);
     return status;
 }
 
@@ -474,7 +350,7 @@ cb_status cb_exchange_ingest(cb_store *store, cb_span bytes,
                              cb_error *reterr_error)
 {
     cb_entry entry;
-    stream_row row;
+    cb_stream_row row;
     bool known = false;
     cb_status status = cb_entry_decode(bytes, &entry, reterr_error);
     if (status == CB_OK && memcmp(&entry.header.realm, &store->identity.realm,
@@ -490,13 +366,14 @@ cb_status cb_exchange_ingest(cb_store *store, cb_span bytes,
         return CB_OK;
     }
     if (status == CB_OK) {
-        status = find_stream(store, &entry.header.stream, &row, reterr_error);
+        status =
+            cb_stream_find(store, &entry.header.stream, &row, reterr_error);
         if (status == CB_NOT_FOUND) {
-            status = open_stream(store, &entry, &row, reterr_error);
+            status = cb_stream_open(store, &entry, &row, reterr_error);
+        } else if (status == CB_OK && !how->verified) {
+            status =
+                cb_entry_verify(&entry, row.facts.public_key, reterr_error);
         }
-    }
-    if (status == CB_OK && !how->verified) {
-        status = cb_entry_verify(&entry, row.facts.public_key, reterr_error);
     }
     if (status == CB_OK) {
         status = take_in(store, &entry, &row, how, ret_outcome, reterr_error);
@@ -504,55 +381,83 @@ cb_status cb_exchange_ingest(cb_store *store, cb_span bytes,
     return status;
 }
 
-/* Applies what waited for a key that has just come. */
+/* The oldest entry after `after` that waits for the key; CB_END. */
+static cb_status next_waiting(cb_store *store, const cb_key_id *key_id,
+                              int64_t after, int64_t *ret_number,
+                              cb_buffer *bytes, cb_error *error)
+{
+    cb_query query = cb_query_begin(store->database, "entry_waiting_for_key");
+    cb_query_bind_blob(&query, ":key_id", key_id->bytes, sizeof key_id->bytes);
+    cb_query_bind_integer(&query, ":after", after);
+    cb_status status = cb_query_step(&query, error);
+    if (status == CB_OK) {
+        *ret_number = cb_query_integer(&query, 0);
+        cb_buffer_reset(bytes);
+        cb_buffer_append_span(bytes, cb_query_blob(&query, 1));
+        status = cb_buffer_check(bytes, error);
+    }
+    cb_query_end(&query);
+    return status;
+}
+
+static cb_status change_state(cb_store *store, int64_t number,
+                              const struct effect *effect, cb_error *error)
+{
+    cb_query query = cb_query_begin(store->database, "entry_state");
+    cb_query_bind_text(&query, ":state", state_word(effect->outcome));
+    if (effect->reason != NULL) {
+        cb_query_bind_text(&query, ":reason", effect->reason);
+    }
+    if (effect->has_case) {
+        cb_query_bind_blob(&query, ":case_id",
+                           effect->compartment.case_id.bytes,
+                           sizeof effect->compartment.case_id.bytes);
+    }
+    cb_query_bind_integer(&query, ":number", number);
+    return cb_query_run(&query, error);
+}
+
+static cb_status open_waiting(cb_store *store, int64_t number, cb_span bytes,
+                              cb_error *error)
+{
+    cb_entry entry;
+    cb_stream_row row;
+    struct effect effect = { .body = NULL };
+    cb_status status = cb_entry_decode(bytes, &entry, error);
+    if (status == CB_OK) {
+        status = cb_stream_find(store, &entry.header.stream, &row, error);
+    }
+    if (status == CB_OK) {
+        status = judge(store, &entry, &row, &effect);
+        if (status != CB_OK && error != NULL && error->status == CB_OK) {
+            *error = effect.words;
+        }
+    }
+    if (status == CB_OK) {
+        status = change_state(store, number, &effect, error);
+    }
+    if (status == CB_OK) {
+        status = apply(store, &entry, &effect, error);
+    }
+    json_decref(effect.body);
+    return status;
+}
+
 cb_status cb_ingest_waiting(cb_store *store, const cb_key_id *key_id,
                             cb_error *error)
 {
-    cb_status status = CB_OK;
-    int64_t done = 0;
+    int64_t number = 0;
+    cb_buffer bytes;
+    cb_buffer_init(&bytes, CB_ENTRY_BYTES_MAX);
+    cb_status status =
+        next_waiting(store, key_id, number, &number, &bytes, error);
     while (status == CB_OK) {
-        cb_entry entry;
-        stream_row row;
-        struct effect effect;
-        cb_buffer bytes;
-        int64_t number = 0;
-        cb_buffer_init(&bytes, CB_ENTRY_BYTES_MAX);
-        cb_query query =
-            cb_query_begin(store->database, "entry_waiting_for_key");
-        cb_query_bind_blob(&query, ":key_id", key_id->bytes,
-                           sizeof key_id->bytes);
-        cb_query_bind_integer(&query, ":after", done);
-        status = cb_query_step(&query, error);
+        status = open_waiting(store, number, cb_span_of_buffer(&bytes), error);
         if (status == CB_OK) {
-            number = cb_query_integer(&query, 0);
-            cb_buffer_append_span(&bytes, cb_query_blob(&query, 1));
-            status = cb_buffer_check(&bytes, error);
+            status =
+                next_waiting(store, key_id, number, &number, &bytes, error);
         }
-        cb_query_end(&query);
-        if (status == CB_OK) {
-            status = cb_entry_decode(cb_span_of_buffer(&bytes), &entry, error);
-        }
-        if (status == CB_OK) {
-            status = find_stream(store, &entry.header.stream, &row, error);
-        }
-        if (status == CB_OK) {
-            status = apply_entry(store, &entry, &row, &effect);
-        }
-        if (status == CB_OK) {
-            query = cb_query_begin(store->database, "entry_state");
-            cb_query_bind_text(&query, ":state", state_word(effect.outcome));
-            if (effect.reason != NULL) {
-                cb_query_bind_text(&query, ":reason", effect.reason);
-            }
-            if (effect.has_case) {
-                cb_query_bind_blob(&query, ":case_id", effect.case_id.bytes,
-                                   sizeof effect.case_id.bytes);
-            }
-            cb_query_bind_integer(&query, ":number", number);
-            status = cb_query_run(&query, error);
-            done = number;
-        }
-        cb_buffer_clear(&bytes);
     }
+    cb_buffer_clear(&bytes);
     return status == CB_END ? CB_OK : status;
 }

@@ -59,7 +59,8 @@ struct cb_store {
     char service[5]; /* letters of case references */
     int64_t stream_number;
     cb_hash head_hash;
-    uint64_t last_time; /* hybrid logical clock */
+    uint64_t last_time;  /* hybrid logical clock */
+    bool clock_followed; /* last_time is another's, to be kept at commit */
     cb_hash roster_hash;
     cb_naming naming;
     char name[CB_NAME_BYTES_MAX + 1]; /* answer of the last naming call */
@@ -91,6 +92,28 @@ cb_status cb_identity_load(cb_store *store, cb_error *error);
 cb_status cb_identity_make(cb_store *store, cb_error *error);
 /* Begins an incarnation: its key and its opening entry. */
 cb_status cb_identity_begin_stream(cb_store *store, cb_error *error);
+/* For good: this is a copy of a store that went on elsewhere. */
+cb_status cb_identity_mark_restored(cb_store *store, cb_error *error);
+/* CB_PERMISSION where nothing may be written in this incarnation. */
+cb_status cb_identity_require_current(const cb_store *store, cb_error *error);
+
+/* ---- savepoint.c: a part of a transaction that may fail by itself */
+typedef struct cb_savepoint {
+    cb_store_identity identity;
+    cb_hash head_hash;
+    cb_hash roster_hash;
+    uint64_t last_time;
+} cb_savepoint;
+
+cb_status cb_savepoint_begin(cb_store *store, cb_savepoint *savepoint,
+                             cb_error *error);
+/* Keeps what was done since, or takes it back, in memory too. */
+cb_status cb_savepoint_end(cb_store *store, const cb_savepoint *savepoint,
+                           bool keep, cb_error *error);
+
+/* ---- witness.c */
+/* A store that is behind its witness is an older copy of itself. */
+cb_status cb_witness_check(cb_store *store, cb_error *error);
 
 /* ---- append.c: our own entries */
 typedef struct cb_appended {
@@ -115,9 +138,10 @@ cb_status cb_compartment_load(cb_store *store, const cb_key_id *key_id,
 /* The key to write with; made where there is none. */
 cb_status cb_compartment_key(cb_store *store, const cb_compartment *compartment,
                              cb_key_id *ret_key_id, cb_error *error);
+/* `bringer`: from whom it came; NULL: made here. */
 cb_status cb_compartment_keep(cb_store *store, const cb_key_id *key_id,
                               const cb_compartment *compartment,
-                              const uint8_t *key, bool made_here,
+                              const uint8_t *key, const cb_person_id *bringer,
                               cb_error *error);
 
 /* ---- apply.c: the effect of an entry on what is derived */
@@ -130,7 +154,7 @@ cb_status cb_apply_check(const cb_compartment *compartment,
                          const cb_person_id *author, const json_t *body,
                          cb_error *error);
 
-/* ---- ingest.c */
+/* ---- ingest.c; entries in quarantine or in wait are kept like others */
 /* Applies what waited for a key that has just come. */
 cb_status cb_ingest_waiting(cb_store *store, const cb_key_id *key_id,
                             cb_error *error);
@@ -181,6 +205,10 @@ cb_status cb_settle_case(cb_store *store, const cb_case_id *case_id,
 /* The same with a state that was folded already. */
 cb_status cb_settle_state(cb_store *store, const cb_case_state *state,
                           size_t *ret_conflicts, cb_error *error);
+
+/* ---- store.c */
+/* "folder/name", to be freed; NULL: no memory. */
+char *cb_store_path(const char *folder, const char *name);
 
 /* ---- names.c */
 void cb_names_begin(cb_store *store);

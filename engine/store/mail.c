@@ -103,6 +103,11 @@ cb_status cb_exchange_write_mail(cb_store *store, const cb_device_id *recipient,
     cb_buffer_init(&sealed, CB_MAIL_BYTES_MAX);
     cb_buffer_init(&encoded, CB_MAIL_BYTES_MAX);
     cb_status status = cb_device_find(store, recipient, &to, reterr_error);
+    if (status == CB_NOT_FOUND ||
+        (status == CB_OK && to.hub == store->identity.hub)) {
+        status = cb_error_set(reterr_error, CB_REFUSED,
+                              "keys go between a device and the hub only");
+    }
     if (status == CB_OK) {
         status = collect_keys(store, &to, &keys, reterr_error);
     }
@@ -134,9 +139,58 @@ cb_status cb_exchange_write_mail(cb_store *store, const cb_device_id *recipient,
     return status;
 }
 
-static cb_status take_key(cb_store *store, const json_t *row, bool *ret_new,
+/*
+ * Whether the sender may speak for this compartment.  At the hub a person
+ * brings keys of cases that nobody else has brought keys of, and of what the
+ * roster lets them read: otherwise one could slip a key that one knows into a
+ * stranger's case, for others to write under.
+ */
+static cb_status may_bring(cb_store *store, const cb_compartment *compartment,
+                           const cb_person_id *sender, bool *ret_may,
+                           cb_error *error)
+{
+    *ret_may = !store->identity.hub;
+    if (*ret_may) {
+        return CB_OK;
+    }
+    cb_query query = cb_query_begin(store->database, "permission_find");
+    cb_query_bind_blob(&query, ":person", sender->bytes, sizeof sender->bytes);
+    cb_query_bind_blob(&query, ":case_id", compartment->case_id.bytes,
+                       sizeof compartment->case_id.bytes);
+    cb_status status = cb_query_step(&query, error);
+    *ret_may = status == CB_OK &&
+               strchr(cb_query_text(&query, 0), compartment->class[0]) != NULL;
+    cb_query_end(&query);
+    if (*ret_may || (status != CB_OK && status != CB_END)) {
+        return status;
+    }
+    query = cb_query_begin(store->database, "key_of_others");
+    cb_query_bind_blob(&query, ":case_id", compartment->case_id.bytes,
+                       sizeof compartment->case_id.bytes);
+    cb_query_bind_blob(&query, ":bringer", sender->bytes, sizeof sender->bytes);
+    status = cb_query_step(&query, error);
+    *ret_may = status == CB_END;
+    cb_query_end(&query);
+    return status == CB_END ? CB_OK : status;
+}
+
+/* Outboxes have passed what the key opens: they are to get it after all. */
+static cb_status add_backlog(cb_store *store, const cb_key_id *key_id,
+                             const cb_compartment *compartment, cb_error *error)
+{
+    cb_query query = cb_query_begin(store->database, "outbox_backlog_add_key");
+    cb_query_bind_blob(&query, ":key_id", key_id->bytes, sizeof key_id->bytes);
+    cb_query_bind_blob(&query, ":case_id", compartment->case_id.bytes,
+                       sizeof compartment->case_id.bytes);
+    cb_query_bind_text(&query, ":class", compartment->class);
+    return cb_query_run(&query, error);
+}
+
+static cb_status take_key(cb_store *store, const json_t *row,
+                          const cb_person_id *sender, bool *ret_new,
                           cb_error *error)
 {
+    bool may = false;
     cb_key_id key_id;
     cb_compartment compartment = { .class = "" };
     cb_compartment held;
@@ -157,11 +211,17 @@ static cb_status take_key(cb_store *store, const json_t *row, bool *ret_new,
     compartment.class[0] = class[0];
     cb_status status = cb_compartment_load(store, &key_id, &held, error);
     if (status == CB_NOT_FOUND) {
+        status = may_bring(store, &compartment, sender, &may, error);
+    }
+    if (status == CB_OK && may) {
         *ret_new = true;
-        status = cb_compartment_keep(store, &key_id, &compartment, key, false,
+        status = cb_compartment_keep(store, &key_id, &compartment, key, sender,
                                      error);
         if (status == CB_OK) {
             status = cb_ingest_waiting(store, &key_id, error);
+        }
+        if (status == CB_OK && store->identity.hub) {
+            status = add_backlog(store, &key_id, &compartment, error);
         }
     }
     sodium_memzero(key, sizeof key);
@@ -210,7 +270,8 @@ static cb_status open_keys(cb_store *store, const json_t *message,
 }
 
 static cb_status take_keys(cb_store *store, const json_t *message,
-                           size_t *ret_keys, cb_error *error)
+                           const cb_person_id *sender, size_t *ret_keys,
+                           cb_error *error)
 {
     json_t *keys = NULL;
     size_t taken = 0;
@@ -223,7 +284,8 @@ static cb_status take_keys(cb_store *store, const json_t *message,
     }
     for (size_t i = 0; i < json_array_size(keys) && status == CB_OK; i++) {
         bool fresh = false;
-        status = take_key(store, json_array_get(keys, i), &fresh, error);
+        status =
+            take_key(store, json_array_get(keys, i), sender, &fresh, error);
         taken += fresh;
     }
     if (status == CB_OK) {
@@ -284,9 +346,11 @@ cb_status cb_exchange_read_mail(cb_store *store, const cb_device_id *sender,
     cb_device_facts from;
     int64_t version = 0;
     cb_status status = cb_device_find(store, sender, &from, reterr_error);
-    if (status == CB_NOT_FOUND) {
+    if (status == CB_NOT_FOUND ||
+        (status == CB_OK && from.hub == store->identity.hub)) {
         return cb_error_set(reterr_error, CB_REFUSED,
-                            "a keyring message is from a device unknown");
+                            "a keyring message is neither from the hub nor "
+                            "from a device that the hub knows");
     }
     if (status == CB_OK) {
         status = cb_json_parse_canonical(message, &envelope, reterr_error);
@@ -306,8 +370,8 @@ cb_status cb_exchange_read_mail(cb_store *store, const cb_device_id *sender,
         status = CB_END;
     }
     if (status == CB_OK) {
-        status = take_keys(store, cb_json_object(envelope, "message"), ret_keys,
-                           reterr_error);
+        status = take_keys(store, cb_json_object(envelope, "message"),
+                           &from.person, ret_keys, reterr_error);
     }
     if (status == CB_OK) {
         *ret_version = (uint64_t)version;

@@ -69,7 +69,22 @@ static cb_status put_device(cb_store *store, const json_t *operation,
     cb_query_bind_blob(&query, ":sealing_key", sealing, sizeof sealing);
     cb_query_bind_blob(&query, ":certificate", certificate, sizeof certificate);
     cb_query_bind_integer(&query, ":hub", hub);
-    return cb_query_run(&query, error);
+    cb_status status = cb_query_run(&query, error);
+    cb_device_facts held = { .hub = false };
+    if (status == CB_OK) {
+        status = cb_device_find(store, &device, &held, error);
+    }
+    /* A row that was there already stays as it was. */
+    if (status == CB_NOT_FOUND ||
+        (status == CB_OK &&
+         (memcmp(held.signing_key, signing, sizeof signing) != 0 ||
+          memcmp(held.sealing_key, sealing, sizeof sealing) != 0 ||
+          memcmp(&held.person, &person, sizeof person) != 0))) {
+        status = cb_error_set(error, CB_DAMAGED,
+                              "a roster line gives a device, or its key, to "
+                              "somebody else");
+    }
+    return status;
 }
 
 static cb_status add_backlog(cb_store *store, const cb_person_id *person,

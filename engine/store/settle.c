@@ -152,6 +152,16 @@ cb_status cb_settle_case(cb_store *store, const cb_case_id *case_id,
     return status;
 }
 
+/* One case that is too large must not keep the others from being merged. */
+static cb_status leave_unsettled(cb_store *store, const cb_case_id *case_id,
+                                 cb_error *error)
+{
+    cb_query query = cb_query_begin(store->database, "case_unsettled");
+    cb_query_bind_text(&query, ":state", "TOO MANY ENTRIES TO MERGE");
+    cb_query_bind_blob(&query, ":id", case_id->bytes, sizeof case_id->bytes);
+    return cb_query_run(&query, error);
+}
+
 cb_status cb_exchange_settle(cb_store *store, size_t *ret_cases,
                              size_t *ret_conflicts, cb_error *reterr_error)
 {
@@ -176,7 +186,13 @@ cb_status cb_exchange_settle(cb_store *store, size_t *ret_cases,
         before = status == CB_OK ? (size_t)cb_query_integer(&query, 1) : 0;
         cb_query_end(&query);
         cb_facts_forget(store, &case_id);
-        status = cb_settle_case(store, &case_id, &after, reterr_error);
+        cb_error words = { 0 };
+        status = cb_settle_case(store, &case_id, &after, &words);
+        if (status == CB_LIMIT) {
+            status = leave_unsettled(store, &case_id, reterr_error);
+        } else if (status != CB_OK && reterr_error != NULL) {
+            *reterr_error = words;
+        }
         if (status != CB_OK) {
             break;
         }

@@ -6,9 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WITNESS_BYTES_MAX 4096
-
-static char *path_in(const char *folder, const char *name)
+char *cb_store_path(const char *folder, const char *name)
 {
     size_t size = strlen(folder) + 1 + strlen(name) + 1;
     char *path = malloc(size);
@@ -101,15 +99,37 @@ void cb_store_close(cb_store *store)
     free(store);
 }
 
-static cb_status open_database(cb_store *store, cb_error *error)
+static cb_status open_database(cb_store *store, bool create, cb_error *error)
 {
-    char *path = path_in(store->folder, "casebook.db");
+    char *path = cb_store_path(store->folder, "casebook.db");
     cb_status status =
         path == NULL
             ? cb_error_set(error, CB_NO_MEMORY, "out of memory")
             : cb_database_open(store->environment, path, store->master_key,
-                               &store->database, error);
+                               create, &store->database, error);
     free(path);
+    return status;
+}
+
+/* Without its unlock.json a database is shut, not worthless. */
+static cb_status refuse_database(const cb_environment *environment,
+                                 const char *path, cb_error *error)
+{
+    cb_buffer start;
+    cb_buffer_init(&start, 1);
+    cb_status status =
+        environment->read_file(environment->context, path, &start, NULL);
+    cb_buffer_clear(&start);
+    if (status == CB_NOT_FOUND) {
+        return CB_OK;
+    }
+    status = cb_error_set(error, CB_EXISTS,
+                          "there is a database without its 'unlock.json' at "
+                          "'%s'",
+                          path);
+    cb_error_meaning(error, "it was not touched");
+    cb_error_next(error, "put back unlock.json from a backup, or choose "
+                         "another folder with -C");
     return status;
 }
 
@@ -161,8 +181,8 @@ static cb_status fill_new(cb_store *store, cb_error *error)
 }
 
 /*
- * unlock.json is written last: until it is there, there is no store, and making
- * it again starts afresh.
+ * unlock.json is written last: until it is there, there is no store.  What a
+ * failure leaves is taken away; a crash leaves a database that nothing opens.
  */
 cb_status cb_store_create(const cb_store_options *options,
                           const cb_secret *passphrase, cb_store **ret_store,
@@ -170,9 +190,10 @@ cb_status cb_store_create(const cb_store_options *options,
 {
     const cb_environment *environment = environment_of(options);
     cb_store *store = NULL;
-    char *unlock_path = path_in(options->folder, "unlock.json");
-    char *database_path = path_in(options->folder, "casebook.db");
-    char *log_path = path_in(options->folder, "casebook.db-wal");
+    char *unlock_path = cb_store_path(options->folder, "unlock.json");
+    char *database_path = cb_store_path(options->folder, "casebook.db");
+    char *log_path = cb_store_path(options->folder, "casebook.db-wal");
+    bool made = false;
     cb_status status = CB_OK;
     if (unlock_path == NULL || database_path == NULL || log_path == NULL) {
         status = cb_error_set(reterr_error, CB_NO_MEMORY, "out of memory");
@@ -184,12 +205,7 @@ cb_status cb_store_create(const cb_store_options *options,
                              reterr_error);
     }
     if (status == CB_OK) {
-        status = environment->remove_file(environment->context, database_path,
-                                          reterr_error);
-    }
-    if (status == CB_OK) {
-        status = environment->remove_file(environment->context, log_path,
-                                          reterr_error);
+        status = refuse_database(environment, database_path, reterr_error);
     }
     /* Made here so that it is this user's alone; its log inherits that. */
     if (status == CB_OK) {
@@ -206,7 +222,8 @@ cb_status cb_store_create(const cb_store_options *options,
                                          &store->master_key, reterr_error);
     }
     if (status == CB_OK) {
-        status = open_database(store, reterr_error);
+        made = true;
+        status = open_database(store, true, reterr_error);
     }
     if (status == CB_OK) {
         status = fill_new(store, reterr_error);
@@ -219,9 +236,15 @@ cb_status cb_store_create(const cb_store_options *options,
     if (status == CB_OK) {
         *ret_store = store;
         store = NULL;
+        made = false;
     }
 out:
     cb_store_close(store);
+    if (made) {
+        (void)environment->remove_file(environment->context, database_path,
+                                       NULL);
+        (void)environment->remove_file(environment->context, log_path, NULL);
+    }
     free(unlock_path);
     free(database_path);
     free(log_path);
@@ -231,7 +254,7 @@ out:
 static cb_status take_master_key(cb_store *store, const cb_secret *passphrase,
                                  cb_error *error)
 {
-    char *path = path_in(store->folder, "unlock.json");
+    char *path = cb_store_path(store->folder, "unlock.json");
     if (path == NULL) {
         return cb_error_set(error, CB_NO_MEMORY, "out of memory");
     }
@@ -252,71 +275,6 @@ static cb_status take_master_key(cb_store *store, const cb_secret *passphrase,
     return status;
 }
 
-/*
- * The witness outside the database says how far our stream had come.  A store
- * that is behind its witness is an older copy of itself.
- */
-static cb_status check_witness(cb_store *store, cb_error *error)
-{
-    char *path = path_in(store->folder, "witness");
-    json_t *document = NULL;
-    cb_buffer text;
-    cb_buffer_init(&text, WITNESS_BYTES_MAX);
-    cb_status status =
-        path == NULL ? cb_error_set(error, CB_NO_MEMORY, "out of memory")
-                     : store->environment->read_file(
-                           store->environment->context, path, &text, error);
-    if (status == CB_NOT_FOUND) {
-        status = CB_OK;
-        goto out;
-    }
-    if (status == CB_OK &&
-        cb_json_parse(cb_span_of_buffer(&text), &document, NULL) == CB_OK) {
-        cb_stream_id stream;
-        int64_t seq = 0;
-        if (cb_json_bytes(document, "stream", stream.bytes,
-                          sizeof stream.bytes) &&
-            cb_json_integer(document, "seq", &seq) &&
-            memcmp(&stream, &store->identity.stream, sizeof stream) == 0 &&
-            seq > (int64_t)store->identity.head_seq) {
-            store->identity.restored = true;
-        }
-    }
-out:
-    json_decref(document);
-    cb_buffer_clear(&text);
-    free(path);
-    return status;
-}
-
-cb_status cb_exchange_write_witness(cb_store *store, cb_error *reterr_error)
-{
-    const cb_store_identity *identity = &store->identity;
-    char *path = path_in(store->folder, "witness");
-    json_t *document = json_pack(
-        "{s:o, s:o, s:I, s:o, s:I, s:i}", "store",
-        cb_json_hex(store->store_id, sizeof store->store_id), "stream",
-        cb_json_hex(identity->stream.bytes, sizeof identity->stream.bytes),
-        "seq", (json_int_t)identity->head_seq, "head",
-        cb_json_hex(store->head_hash.bytes, sizeof store->head_hash.bytes),
-        "checkpoint", (json_int_t)identity->seen_size, "version", 1);
-    cb_buffer text;
-    cb_buffer_init(&text, WITNESS_BYTES_MAX);
-    cb_status status =
-        path == NULL || document == NULL
-            ? cb_error_set(reterr_error, CB_NO_MEMORY, "out of memory")
-            : cb_json_append(document, &text, reterr_error);
-    if (status == CB_OK) {
-        status = store->environment->replace_file(
-            store->environment->context, path, cb_span_of_buffer(&text),
-            reterr_error);
-    }
-    json_decref(document);
-    cb_buffer_clear(&text);
-    free(path);
-    return status;
-}
-
 cb_status cb_store_open(const cb_store_options *options,
                         const cb_secret *passphrase, cb_store **ret_store,
                         cb_error *reterr_error)
@@ -328,7 +286,7 @@ cb_status cb_store_open(const cb_store_options *options,
         status = take_master_key(store, passphrase, reterr_error);
     }
     if (status == CB_OK) {
-        status = open_database(store, reterr_error);
+        status = open_database(store, false, reterr_error);
     }
     if (status == CB_OK) {
         status =
@@ -346,7 +304,7 @@ cb_status cb_store_open(const cb_store_options *options,
         status = cb_identity_load(store, reterr_error);
     }
     if (status == CB_OK && store->identity.joined) {
-        status = check_witness(store, reterr_error);
+        status = cb_witness_check(store, reterr_error);
     }
     if (status != CB_OK) {
         cb_store_close(store);
@@ -360,7 +318,7 @@ cb_status cb_store_probe(const cb_store_options *options,
                          cb_error *reterr_error)
 {
     uint8_t id[CB_IDENTIFIER_BYTES];
-    char *path = path_in(options->folder, "unlock.json");
+    char *path = cb_store_path(options->folder, "unlock.json");
     cb_status status =
         path == NULL ? cb_error_set(reterr_error, CB_NO_MEMORY, "out of memory")
                      : cb_unlock_read_id(environment_of(options), path, id,
@@ -379,7 +337,7 @@ cb_status cb_store_keep_unlocked(const cb_store *store, unsigned seconds,
 cb_status cb_store_lock(const cb_store_options *options, cb_error *reterr_error)
 {
     uint8_t id[CB_IDENTIFIER_BYTES];
-    char *path = path_in(options->folder, "unlock.json");
+    char *path = cb_store_path(options->folder, "unlock.json");
     cb_status status =
         path == NULL ? cb_error_set(reterr_error, CB_NO_MEMORY, "out of memory")
                      : cb_unlock_read_id(environment_of(options), path, id,
@@ -400,7 +358,7 @@ cb_status cb_store_change_passphrase(cb_store *store,
     if (status != CB_OK) {
         return status;
     }
-    char *path = path_in(store->folder, "unlock.json");
+    char *path = cb_store_path(store->folder, "unlock.json");
     status = path == NULL
                  ? cb_error_set(reterr_error, CB_NO_MEMORY, "out of memory")
                  : cb_unlock_write(store->environment, path, store->store_id,
@@ -461,7 +419,18 @@ cb_status cb_store_begin(cb_store *store, cb_error *reterr_error)
 
 cb_status cb_store_commit(cb_store *store, cb_error *reterr_error)
 {
-    return cb_database_commit(store->database, reterr_error);
+    cb_status status = CB_OK;
+    if (store->clock_followed) {
+        status =
+            cb_meta_put_number(store, "clock", store->last_time, reterr_error);
+    }
+    if (status == CB_OK) {
+        status = cb_database_commit(store->database, reterr_error);
+    }
+    if (status == CB_OK) {
+        store->clock_followed = false;
+    }
+    return status;
 }
 
 /* Invariant 1: what memory holds is read again. */
@@ -471,5 +440,5 @@ void cb_store_abort(cb_store *store)
     cb_facts_forget_all(store);
     bool restored = store->identity.restored;
     (void)cb_identity_load(store, NULL);
-    store->identity.restored = restored;
+    store->identity.restored = store->identity.restored || restored;
 }

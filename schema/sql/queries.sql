@@ -8,18 +8,27 @@ SELECT value FROM meta WHERE name = :name;
 INSERT INTO meta (name, value) VALUES (:name, :value)
 ON CONFLICT (name) DO UPDATE SET value = excluded.value;
 
+-- name: savepoint_begin
+SAVEPOINT part;
+
+-- name: savepoint_rollback
+ROLLBACK TO part;
+
+-- name: savepoint_release
+RELEASE part;
+
 -- name: stream_insert
-INSERT INTO stream (id, device, person, public_key, own, head_hash)
-VALUES (:id, :device, :person, :public_key, :own, zeroblob(32));
+INSERT INTO stream (id, device, person, public_key, own, hub, head_hash)
+VALUES (:id, :device, :person, :public_key, :own, :hub, zeroblob(32));
 
 -- name: stream_find
 SELECT number, id, device, person, public_key, own, head_seq, head_hash,
-       accepted_seq, frozen, cut_seq, fetched_commit
+       accepted_seq, frozen, cut_seq, fetched_commit, hub
 FROM stream WHERE id = :id;
 
 -- name: stream_list
 SELECT number, id, device, person, public_key, own, head_seq, head_hash,
-       accepted_seq, frozen, cut_seq, fetched_commit
+       accepted_seq, frozen, cut_seq, fetched_commit, hub
 FROM stream WHERE id > :after ORDER BY id LIMIT 1;
 
 -- name: stream_by_number
@@ -51,9 +60,7 @@ VALUES (:hash, :stream, :seq, :kind, :key_id, :case_id, :received_ms,
 SELECT number, state, log_index, seq FROM entry WHERE hash = :hash;
 
 -- name: entry_at
-SELECT number, hash, log_index FROM entry
-WHERE stream = :stream AND seq = :seq AND state <> 'quarantined'
-ORDER BY number LIMIT 1;
+SELECT number FROM entry WHERE stream = :stream AND seq = :seq LIMIT 1;
 
 -- name: entry_state
 UPDATE entry SET state = :state, reason = :reason, case_id = :case_id
@@ -83,7 +90,8 @@ ORDER BY number LIMIT 1;
 
 -- name: entry_unlogged
 SELECT number FROM entry
-WHERE log_index IS NULL AND state <> 'quarantined' ORDER BY number;
+WHERE log_index IS NULL AND state <> 'quarantined' AND number > :after
+ORDER BY number LIMIT 1;
 
 -- name: entry_log_end
 SELECT max(log_index) FROM entry WHERE log_index IS NOT NULL;
@@ -135,18 +143,42 @@ WHERE held.case_id = :case_id AND instr(:classes, held.class) > 0
       AND entry.log_index IS NOT NULL
       AND entry.log_index < device.outbox_log_index;
 
+-- name: outbox_backlog_add_key
+INSERT OR IGNORE INTO outbox_backlog (device, entry)
+SELECT device.id, entry.number
+FROM entry
+JOIN stream ON stream.number = entry.stream
+JOIN permission ON permission.case_id = :case_id
+               AND instr(permission.classes, :class) > 0
+JOIN device ON device.person = permission.person
+           AND device.id <> stream.device
+WHERE entry.key_id = :key_id AND entry.log_index IS NOT NULL
+      AND entry.log_index < device.outbox_log_index;
+
 -- name: outbox_backlog_list
 SELECT entry.bytes, entry.log_index
 FROM outbox_backlog JOIN entry ON entry.number = outbox_backlog.entry
-WHERE outbox_backlog.device = :device ORDER BY outbox_backlog.entry;
+WHERE outbox_backlog.device = :device
+      AND EXISTS (SELECT 1 FROM compartment_key AS held
+                  JOIN permission
+                    ON permission.case_id = held.case_id
+                   AND permission.person = :person
+                  WHERE held.key_id = entry.key_id
+                    AND instr(permission.classes, held.class) > 0)
+ORDER BY outbox_backlog.entry;
 
 -- name: outbox_backlog_clear
 DELETE FROM outbox_backlog WHERE device = :device;
 
 -- name: key_insert
-INSERT INTO compartment_key (key_id, case_id, class, person, key, made_here)
-VALUES (:key_id, :case_id, :class, :person, :key, :made_here)
+INSERT INTO compartment_key (key_id, case_id, class, person, key, made_here,
+                             bringer)
+VALUES (:key_id, :case_id, :class, :person, :key, :made_here, :bringer)
 ON CONFLICT (key_id) DO NOTHING;
+
+-- name: key_of_others
+SELECT 1 FROM compartment_key WHERE case_id = :case_id AND bringer <> :bringer
+LIMIT 1;
 
 -- name: key_find
 SELECT case_id, class, person, key FROM compartment_key WHERE key_id = :key_id;
@@ -214,6 +246,9 @@ SET reference = :reference, stage = :stage, state = :state,
     fingerprint = :fingerprint, entries = :entries, conflicts = :conflicts,
     tasks = :tasks, summary = :summary, changed = 0
 WHERE id = :id;
+
+-- name: case_unsettled
+UPDATE case_file SET state = :state, changed = 0 WHERE id = :id;
 
 -- name: case_find
 SELECT reference, conflicts FROM case_file WHERE id = :id;
@@ -322,7 +357,7 @@ SELECT id FROM person WHERE name = :name COLLATE NOCASE ORDER BY id LIMIT 2;
 -- name: device_put
 INSERT INTO device (id, person, signing_key, sealing_key, certificate, hub)
 VALUES (:id, :person, :signing_key, :sealing_key, :certificate, :hub)
-ON CONFLICT (id) DO NOTHING;
+ON CONFLICT DO NOTHING;
 
 -- name: device_find
 SELECT id, person, signing_key, sealing_key, hub, revoked, outbox_commit,

@@ -51,6 +51,15 @@ CB_NODISCARD CB_PUBLIC cb_status
 cb_exchange_set_fetched(cb_store *store, const cb_stream_id *stream,
                         const uint8_t *commit, cb_error *reterr_error);
 
+/*
+ * Begins a new stream of this device, whose opening says which one it follows
+ * and how far that is known here.  What a store that finds itself to be a copy
+ * (identity.restored) must do before it writes again, after it has taken in what
+ * is known of its old stream.  Makes its own transaction where there is none.
+ */
+CB_NODISCARD CB_PUBLIC cb_status
+cb_exchange_begin_incarnation(cb_store *store, cb_error *reterr_error);
+
 /* ---------------------------------------------------------------- sending */
 
 /* A run of our own entries whose boundaries never move again. */
@@ -173,6 +182,10 @@ cb_exchange_mail_digest(cb_store *store, const cb_device_id *recipient,
  */
 CB_NODISCARD CB_PUBLIC cb_status cb_exchange_keys_confirmed(
     cb_store *store, uint64_t seq, cb_error *reterr_error);
+
+/* The hub was set back: whether it still has any key made here is unknown. */
+CB_NODISCARD CB_PUBLIC cb_status
+cb_exchange_keys_doubted(cb_store *store, cb_error *reterr_error);
 
 /* --------------------------------------------------- checkpoints, receipts */
 

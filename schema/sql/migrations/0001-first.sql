@@ -19,6 +19,7 @@ CREATE TABLE stream (
     person BLOB NOT NULL CHECK (length(person) = 16),
     public_key BLOB NOT NULL CHECK (length(public_key) = 32),
     own INTEGER NOT NULL CHECK (own IN (0, 1)),
+    hub INTEGER NOT NULL CHECK (hub IN (0, 1)),
     head_seq INTEGER NOT NULL DEFAULT 0,
     head_hash BLOB NOT NULL CHECK (length(head_hash) = 32),
     accepted_seq INTEGER NOT NULL DEFAULT 0,
@@ -65,6 +66,8 @@ CREATE TABLE compartment_key (
     person BLOB NOT NULL CHECK (length(person) = 16),
     key BLOB NOT NULL CHECK (length(key) = 32),
     made_here INTEGER NOT NULL CHECK (made_here IN (0, 1)),
+    -- person from whom it came; at a hub, who may speak for the case
+    bringer BLOB NOT NULL CHECK (length(bringer) = 16),
     acknowledged INTEGER NOT NULL DEFAULT 0 CHECK (acknowledged IN (0, 1))
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX compartment_key_by_case
