@@ -426,3 +426,9 @@ cb_status cb_exchange_keys_confirmed(cb_store *store, uint64_t seq,
                           seq > INT64_MAX ? INT64_MAX : (int64_t)seq);
     return cb_query_run(&query, reterr_error);
 }
+
+cb_status cb_exchange_keys_doubted(cb_store *store, cb_error *reterr_error)
+{
+    cb_query query = cb_query_begin(store->database, "key_doubt");
+    return cb_query_run(&query, reterr_error);
+}

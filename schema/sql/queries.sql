@@ -214,6 +214,10 @@ WHERE made_here = 1 AND acknowledged = 0
                     AND stream.own = 1
                     AND (entry.stream <> :stream OR entry.seq <= :seq));
 
+-- name: key_doubt
+UPDATE compartment_key SET acknowledged = 0
+WHERE made_here = 1 AND acknowledged = 1;
+
 -- name: head_list
 SELECT class, person, hash FROM head WHERE case_id = :case_id
 ORDER BY class, person, hash;
