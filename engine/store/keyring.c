@@ -34,6 +34,9 @@ cb_status cb_keyring_keep(const uint8_t *store_id, const cb_secret *master_key,
 {
     char description[DESCRIPTION_BYTES];
     describe(store_id, description);
+    /* In a session of its own (a service, some remote ones) a process does not
+     * possess what is in the user's keyring, and could not limit the key. */
+    (void)keyctl_link(KEY_SPEC_USER_KEYRING, KEY_SPEC_PROCESS_KEYRING);
     key_serial_t key =
         add_key("user", description, cb_secret_view(master_key),
                 cb_secret_size(master_key), KEY_SPEC_USER_KEYRING);

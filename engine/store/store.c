@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define FOLDER_BYTES_MAX 4096
+
 char *cb_store_path(const char *folder, const char *name)
 {
     size_t size = strlen(folder) + 1 + strlen(name) + 1;
@@ -133,6 +135,34 @@ static cb_status refuse_database(const cb_environment *environment,
     return status;
 }
 
+/* The folder, and those above it that are missing, as in a new home. */
+static cb_status make_path(const cb_environment *environment,
+                           const char *folder, cb_error *error)
+{
+    cb_buffer path;
+    cb_status status = CB_OK;
+    cb_error ignored = { 0 };
+    cb_buffer_init(&path, FOLDER_BYTES_MAX);
+    for (const char *end = strchr(folder, '/'); end != NULL;
+         end = strchr(end + 1, '/')) {
+        if (end == folder) {
+            continue;
+        }
+        cb_buffer_reset(&path);
+        cb_buffer_append(&path, folder, (size_t)(end - folder));
+        if (cb_buffer_check(&path, error) != CB_OK) {
+            break;
+        }
+        /* What cannot be made here fails below, with the name in question. */
+        (void)environment->make_folder(environment->context,
+                                       cb_buffer_text(&path), &ignored);
+        cb_error_clear(&ignored);
+    }
+    status = environment->make_folder(environment->context, folder, error);
+    cb_buffer_clear(&path);
+    return status;
+}
+
 static cb_status make_folder(const cb_environment *environment,
                              const char *folder, const char *unlock_path,
                              cb_error *error)
@@ -150,6 +180,10 @@ static cb_status make_folder(const cb_environment *environment,
     cb_error_clear(&ignored);
     cb_status status =
         environment->make_folder(environment->context, folder, &ignored);
+    if (status == CB_NOT_FOUND) {
+        cb_error_clear(&ignored);
+        status = make_path(environment, folder, &ignored);
+    }
     if (status == CB_OK || status == CB_EXISTS) {
         return CB_OK;
     }

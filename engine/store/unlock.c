@@ -165,8 +165,10 @@ static cb_status load(const cb_environment *environment, const char *path,
     cb_status status =
         environment->read_file(environment->context, path, &text, error);
     if (status == CB_NOT_FOUND) {
-        status = cb_error_set(error, CB_NO_STORE,
-                              "there is no case store at '%s'", path);
+        const char *name = strrchr(path, '/');
+        status =
+            cb_error_set(error, CB_NO_STORE, "there is no case store at '%.*s'",
+                         name == NULL ? 0 : (int)(name - path), path);
         goto out;
     }
     if (status != CB_OK) {
