@@ -125,7 +125,7 @@ cb_status cb_cli_case_find(const cb_cli_case *one, const char *type,
     cb_error_set(error, CB_NOT_FOUND, "this case has no %s '%.40s'", noun,
                  text);
     cb_error_meaning(error, "nothing was recorded");
-    cb_error_next(error, "casebound case show %s", one->reference);
+    cb_error_next(error, "casebound case show --ids %s", one->reference);
     return CB_NOT_FOUND;
 }
 
@@ -198,7 +198,7 @@ cb_status cb_cli_case_person(cb_cli_session *session, const cb_cli_case *one,
         cb_error_meaning(error, "nothing was recorded");
         cb_error_next(error,
                       "give the start of the person's id; see: "
-                      "casebound case show %s",
+                      "casebound case show --ids %s",
                       one->reference);
         return CB_AMBIGUOUS;
     }

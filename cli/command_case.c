@@ -11,26 +11,36 @@
 #include "output.h"
 #include "present.h"
 
-#define NUMBER_BYTES 24
+#define NUMBER_BYTES  24
+#define SUMMARY_BYTES 4096
 
-static cb_status record_case(cb_cli_session *session, const json_t *fields,
-                             const cb_change *change)
+static const cb_cli_option show_options[] = {
+    { "ids", '\0', NULL, "begin each line with the start of the record's id" },
+    { NULL, '\0', NULL, NULL },
+};
+
+static cb_status record_case(cb_cli_session *session, const cb_type *type,
+                             const json_t *fields, const cb_change *change)
 {
     cb_recorded recorded = { 0 };
     cb_cli_case one = { 0 };
+    cb_buffer summary;
+    cb_buffer_init(&summary, SUMMARY_BYTES);
     cb_status status = cb_store_open_case(cb_cli_store(session), change, fields,
                                           &recorded, &session->error);
     if (status == CB_OK) {
         status = cb_cli_case_load(session, &recorded.case_id, &one);
     }
     if (status == CB_OK) {
-        const cb_cli_recorded what = { .verb = "opened",
-                                       .type = "referral",
+        cb_cli_summarise(session, type, fields, &summary);
+        const cb_cli_recorded what = { .verb = "recorded",
+                                       .type = type->name,
                                        .reference = one.reference,
-                                       .summary = "",
+                                       .summary = cb_buffer_text(&summary),
                                        .result = one.reference };
         status = cb_cli_report_recorded(session, &what, &recorded);
     }
+    cb_buffer_clear(&summary);
     cb_cli_case_clear(&one);
     cb_recorded_clear(&recorded);
     return status;
@@ -51,7 +61,7 @@ static cb_status run_case_new(cb_cli_session *session)
     }
     if (status == CB_OK) {
         cb_cli_fields_drop_empty(fields);
-        status = record_case(session, fields, &change.change);
+        status = record_case(session, type, fields, &change.change);
     }
     json_decref(fields);
     cb_cli_change_clear(&change);
@@ -238,6 +248,7 @@ const cb_cli_command cb_cli_command_case_show = {
     .group = CB_CLI_GROUP_CASES,
     .purpose = "show a case",
     .mode = CB_CLI_READ,
+    .options = show_options,
     .operands = "CASE",
     .operands_min = 1,
     .operands_max = 1,
@@ -259,6 +270,7 @@ const cb_cli_command cb_cli_command_case_timeline = {
     .group = CB_CLI_GROUP_CASES,
     .purpose = "show what happened in a case, and who knew",
     .mode = CB_CLI_READ,
+    .options = show_options,
     .operands = "CASE",
     .operands_min = 1,
     .operands_max = 1,

@@ -44,8 +44,13 @@ void cb_cli_page_text(cb_buffer *page, size_t columns, const char *lead,
     cb_buffer_init(&piece, PIECE_BYTES_MAX);
     cb_cli_clean(&piece, cb_span_of_text(text));
     cb_buffer_append_text(page, lead);
-    cb_cli_wrap(page, cb_span_of_buffer(&piece),
-                cb_cli_text_width(cb_span_of_text(lead)), indent, columns);
+    /* Wrapping would make one blank of several. */
+    size_t start = cb_cli_text_width(cb_span_of_text(lead));
+    if (start + cb_cli_text_width(cb_span_of_buffer(&piece)) <= columns) {
+        cb_buffer_append_span(page, cb_span_of_buffer(&piece));
+    } else {
+        cb_cli_wrap(page, cb_span_of_buffer(&piece), start, indent, columns);
+    }
     cb_buffer_append_text(page, "\n");
     if (page->failure == CB_OK && piece.failure != CB_OK) {
         page->failure = piece.failure;

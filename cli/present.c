@@ -19,13 +19,17 @@
 #define HAPPENED_WIDTH    16
 #define RECORDED_WIDTH    14
 #define WHO_WIDTH         10
-#define WHAT_WIDTH        35
-#define DATE_WIDTH_LARGE  16
+#define MARK_COLUMN       75
+#define DATE_WIDTH_LARGE  17
+#define ID_DIGITS         8
+#define ROLE_BYTES_MAX    64
+#define ID_WIDTH          10
 #define CONTINUED_INDENT  2
 #define CORRECTION_INDENT 4
 
 /* Where the columns of a timeline begin. */
 typedef struct frame {
+    size_t happened; /* after the ids, if they are wanted */
     size_t recorded;
     size_t who;
     size_t what;
@@ -60,12 +64,12 @@ static frame measure(const cb_cli_session *session, const json_t *rows)
                           text);
         widest = strlen(text) > widest ? strlen(text) : widest;
     }
-    frame made = { .recorded = HAPPENED_WIDTH,
-                   .who = HAPPENED_WIDTH + RECORDED_WIDTH,
+    bool has_ids = cb_cli_option_given(&session->arguments, "ids");
+    frame made = { .happened = has_ids ? ID_WIDTH : 0,
                    .columns = cb_cli_page_columns(session) };
-    if (widest + 2 > RECORDED_WIDTH) {
-        made.who = made.recorded + DATE_WIDTH_LARGE + 1;
-    }
+    made.recorded = made.happened + HAPPENED_WIDTH;
+    made.who = made.recorded + (widest + 2 > RECORDED_WIDTH ? DATE_WIDTH_LARGE
+                                                            : RECORDED_WIDTH);
     made.what = made.who + WHO_WIDTH;
     return made;
 }
@@ -101,6 +105,11 @@ static void append_start(const cb_cli_session *session, cb_buffer *page,
     cb_cli_short_date(session, member_ms(row, "recorded_ms"), "minute",
                       recorded);
     cb_cli_short_name(cb_cli_member(row, "who"), &who);
+    if (at->happened > 0) {
+        cb_buffer_append_format(page, "%.*s", ID_DIGITS,
+                                cb_cli_member(row, "record"));
+        cb_cli_page_pad(page, at->happened);
+    }
     cb_buffer_append_text(page, happened);
     cb_cli_page_pad(page, at->recorded);
     cb_buffer_append_text(page, recorded);
@@ -120,12 +129,11 @@ static void append_row(const cb_cli_session *session, cb_buffer *page,
     cb_buffer_init(&marks, CELL_BYTES_MAX);
     cb_cli_page_clean(&what, cb_cli_member(row, "what"));
     append_marks(row, &marks);
-    size_t what_width = cb_cli_text_width(cb_span_of_buffer(&what));
+    size_t what_end = at->what + cb_cli_text_width(cb_span_of_buffer(&what));
     size_t marks_width = cb_cli_text_width(cb_span_of_buffer(&marks));
-    size_t marks_at = what_width < WHAT_WIDTH &&
-                              at->what + WHAT_WIDTH + marks_width <= at->columns
-                          ? at->what + WHAT_WIDTH
-                          : at->what + what_width + 2;
+    bool is_short =
+        what_end < MARK_COLUMN && MARK_COLUMN + marks_width <= at->columns;
+    size_t marks_at = is_short ? MARK_COLUMN : what_end + 2;
     append_start(session, page, at, row);
     cb_cli_wrap(page, cb_span_of_buffer(&what), at->what,
                 at->what + CONTINUED_INDENT, at->columns);
@@ -163,16 +171,18 @@ static void append_correction(const cb_cli_session *session, cb_buffer *page,
                               const json_t *change)
 {
     char date[CB_CLI_DATE_TEXT_BYTES];
+    char lead[CB_CLI_DATE_TEXT_BYTES + CORRECTION_INDENT + 3];
     const char *title = cb_cli_member(change, "title");
     cb_buffer text;
     cb_buffer_init(&text, CELL_BYTES_MAX);
     cb_cli_short_date(session, member_ms(row, "recorded_ms"), "day", date);
-    cb_buffer_append_format(&text, "%s  was \"%s: %s\" -> \"%s\"  ", date,
-                            title, cb_cli_member(change, "was"),
+    cb_buffer_append_format(&text, "was \"%s: %s\" -> \"%s\"  ", title,
+                            cb_cli_member(change, "was"),
                             cb_cli_member(change, "now"));
     append_reason(row, "corrected", &text);
-    cb_cli_page_text(page, at->columns, "    ", cb_buffer_text(&text),
-                     CORRECTION_INDENT + strlen(date) + 2);
+    (void)snprintf(lead, sizeof lead, "    %s  ", date);
+    cb_cli_page_text(page, at->columns, lead, cb_buffer_text(&text),
+                     strlen(lead));
     cb_buffer_clear(&text);
 }
 
@@ -204,6 +214,10 @@ static void append_rows(const cb_cli_session *session, cb_buffer *page,
                         const json_t *rows)
 {
     const frame at = measure(session, rows);
+    if (at.happened > 0) {
+        cb_buffer_append_text(page, "record");
+        cb_cli_page_pad(page, at.happened);
+    }
     cb_buffer_append_text(page, "when happened");
     cb_cli_page_pad(page, at.recorded);
     cb_buffer_append_text(page, "recorded");
@@ -211,7 +225,7 @@ static void append_rows(const cb_cli_session *session, cb_buffer *page,
     cb_buffer_append_text(page, "who");
     cb_cli_page_pad(page, at.what);
     cb_buffer_append_text(page, "what");
-    cb_cli_page_pad(page, at.what + WHAT_WIDTH);
+    cb_cli_page_pad(page, MARK_COLUMN);
     cb_buffer_append_text(page, "mark\n");
     for (size_t i = 0; i < json_array_size(rows); i++) {
         append_any(session, page, &at, json_array_get(rows, i));
@@ -364,21 +378,33 @@ static void append_blocked(cb_buffer *page, size_t columns,
     }
 }
 
-/* "you" where the role that is waited for is the reader's in this case. */
-static const char *name_waited(const cb_cli_session *session,
-                               const json_t *document, const char *role)
+/* True where the role is the reader's in this case. */
+static bool is_reader(const cb_cli_session *session, const json_t *document,
+                      const char *role)
 {
     cb_store_identity identity;
     const json_t *allocation = json_object_get(document, "allocation");
     cb_store_identify(cb_cli_store(session), &identity);
-    if (role[0] == '\0') {
-        return "anyone";
+    return (strcmp(role, "hub") == 0 && identity.hub) ||
+           strcmp(cb_cli_member(allocation, role), identity.person_name) == 0;
+}
+
+/* The roles that are waited for, "you" for the reader's: "you, co". */
+static void append_waited(const cb_cli_session *session, const json_t *document,
+                          const char *roles, cb_buffer *text)
+{
+    char role[ROLE_BYTES_MAX];
+    if (roles[0] == '\0') {
+        cb_buffer_append_text(text, "anyone");
     }
-    if ((strcmp(role, "hub") == 0 && identity.hub) ||
-        strcmp(cb_cli_member(allocation, role), identity.person_name) == 0) {
-        return "you";
+    for (const char *at = roles; *at != '\0';) {
+        size_t size = strcspn(at, " ");
+        (void)snprintf(role, sizeof role, "%.*s", (int)size, at);
+        cb_buffer_append_format(text, "%s%s", at == roles ? "" : ", ",
+                                is_reader(session, document, role) ? "you"
+                                                                   : role);
+        at += size + strspn(at + size, " ");
     }
-    return role;
 }
 
 static void append_waiting(const cb_cli_session *session, cb_buffer *page,
@@ -389,10 +415,11 @@ static void append_waiting(const cb_cli_session *session, cb_buffer *page,
         const json_t *issue = json_array_get(waiting, i);
         cb_buffer text;
         cb_buffer_init(&text, CELL_BYTES_MAX);
-        cb_buffer_append_format(
-            &text, "%s - %s [%.8s]",
-            name_waited(session, document, cb_cli_member(issue, "waits_for")),
-            cb_cli_member(issue, "sentence"), cb_cli_member(issue, "id"));
+        append_waited(session, document, cb_cli_member(issue, "waits_for"),
+                      &text);
+        cb_buffer_append_format(&text, " - %s [%.*s]",
+                                cb_cli_member(issue, "sentence"), ID_DIGITS,
+                                cb_cli_member(issue, "id"));
         cb_cli_page_text(page, columns, "Waiting: ", cb_buffer_text(&text),
                          strlen("Waiting: "));
         cb_buffer_clear(&text);

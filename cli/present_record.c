@@ -2,6 +2,8 @@
 /* A record with its history, and issues. */
 #include "present.h"
 
+#include <casebound/when.h>
+
 #include <string.h>
 
 #include "layout.h"
@@ -21,15 +23,19 @@ static cb_status print_page(cb_cli_session *session, cb_buffer *page)
     return status;
 }
 
-/* RFC 3339 without its second half would be UTC; the page shows it as it is. */
-static void append_said(const json_t *said, const char *did, cb_buffer *text)
+/* Who, when, and why: "J.Lind, 14 Mar 14:10: new information" */
+static void append_said(const cb_cli_session *session, const json_t *said,
+                        const char *did, cb_buffer *text)
 {
     const char *why = cb_cli_member(said, "why");
-    const char *recorded = cb_cli_member(said, "recorded");
+    cb_when recorded = { 0 };
     cb_buffer_append_text(text, did);
     cb_cli_short_name(cb_cli_member(said, "who"), text);
-    if (recorded[0] != '\0') {
-        cb_buffer_append_format(text, ", %s", recorded);
+    if (cb_when_parse(cb_cli_member(said, "recorded"), 0, &recorded, NULL) ==
+        CB_OK) {
+        char date[CB_CLI_DATE_TEXT_BYTES];
+        cb_cli_short_date(session, recorded.start_ms, "minute", date);
+        cb_buffer_append_format(text, ", %s", date);
     }
     if (why[0] != '\0') {
         cb_buffer_append_text(text, ": ");
@@ -37,7 +43,8 @@ static void append_said(const json_t *said, const char *did, cb_buffer *text)
     }
 }
 
-static void append_head(cb_buffer *page, size_t columns, const json_t *document)
+static void append_head(const cb_cli_session *session, cb_buffer *page,
+                        size_t columns, const json_t *document)
 {
     const json_t *struck = json_object_get(document, "struck");
     cb_buffer text;
@@ -56,21 +63,21 @@ static void append_head(cb_buffer *page, size_t columns, const json_t *document)
     cb_cli_page_text(page, columns, "", cb_buffer_text(&text), 4);
     cb_buffer_reset(&text);
     if (json_object_get(document, "created") != NULL) {
-        append_said(json_object_get(document, "created"), "recorded by ",
-                    &text);
+        append_said(session, json_object_get(document, "created"),
+                    "recorded by ", &text);
         cb_cli_page_text(page, columns, "  ", cb_buffer_text(&text), 4);
     }
     if (struck != NULL) {
         cb_buffer_reset(&text);
-        append_said(struck, "STRUCK THROUGH by ", &text);
+        append_said(session, struck, "STRUCK THROUGH by ", &text);
         cb_cli_page_text(page, columns, "  ", cb_buffer_text(&text), 4);
     }
     cb_buffer_clear(&text);
 }
 
 /* What a field was and is; what is struck stands between strokes. */
-static void append_history(cb_buffer *page, size_t columns,
-                           const json_t *history)
+static void append_history(const cb_cli_session *session, cb_buffer *page,
+                           size_t columns, const json_t *history)
 {
     for (size_t i = 0; i < json_array_size(history); i++) {
         const json_t *write = json_array_get(history, i);
@@ -81,7 +88,7 @@ static void append_history(cb_buffer *page, size_t columns,
         cb_buffer_append_format(&text, "%s%s%s  (", is_struck ? "-" : "",
                                 words[0] == '\0' ? "(taken away)" : words,
                                 is_struck ? "-" : "");
-        append_said(write,
+        append_said(session, write,
                     json_is_true(json_object_get(write, "decision"))
                         ? "decided by "
                         : "",
@@ -93,8 +100,8 @@ static void append_history(cb_buffer *page, size_t columns,
     }
 }
 
-static void append_fields(cb_buffer *page, size_t columns,
-                          const json_t *document)
+static void append_fields(const cb_cli_session *session, cb_buffer *page,
+                          size_t columns, const json_t *document)
 {
     const json_t *fields = json_object_get(document, "fields");
     for (size_t i = 0; i < json_array_size(fields); i++) {
@@ -109,13 +116,13 @@ static void append_fields(cb_buffer *page, size_t columns,
         cb_cli_page_text(page, columns, "  ", cb_buffer_text(&text), 4);
         cb_buffer_clear(&text);
         if (json_array_size(history) > 1) {
-            append_history(page, columns, history);
+            append_history(session, page, columns, history);
         }
     }
 }
 
-static void append_rules(cb_buffer *page, size_t columns,
-                         const json_t *document)
+static void append_rules(const cb_cli_session *session, cb_buffer *page,
+                         size_t columns, const json_t *document)
 {
     const json_t *rules = json_object_get(document, "rules");
     for (size_t i = 0; i < json_array_size(rules); i++) {
@@ -128,7 +135,7 @@ static void append_rules(cb_buffer *page, size_t columns,
                                 cb_cli_member(rule, "now"),
                                 cb_cli_member(rule, "sentence"));
         if (overridden != NULL) {
-            append_said(overridden, "; overridden by ", &text);
+            append_said(session, overridden, "; overridden by ", &text);
         }
         cb_buffer lead;
         cb_buffer_init(&lead, 64);
@@ -140,8 +147,8 @@ static void append_rules(cb_buffer *page, size_t columns,
     }
 }
 
-static void append_choices(cb_buffer *page, size_t columns,
-                           const json_t *choices)
+static void append_choices(const cb_cli_session *session, cb_buffer *page,
+                           size_t columns, const json_t *choices)
 {
     for (size_t i = 0; i < json_array_size(choices); i++) {
         const json_t *choice = json_array_get(choices, i);
@@ -152,7 +159,7 @@ static void append_choices(cb_buffer *page, size_t columns,
         cb_buffer_append_text(&text, cb_cli_member(choice, "words"));
         for (size_t s = 0; s < json_array_size(said); s++) {
             cb_buffer_append_text(&text, s == 0 ? "  (" : "; ");
-            append_said(json_array_get(said, s), "", &text);
+            append_said(session, json_array_get(said, s), "", &text);
         }
         cb_buffer_append_text(&text, json_array_size(said) > 0 ? ")" : "");
         (void)snprintf(lead, sizeof lead, "    %" JSON_INTEGER_FORMAT "  ",
@@ -162,7 +169,16 @@ static void append_choices(cb_buffer *page, size_t columns,
     }
 }
 
-static void append_issue(cb_buffer *page, size_t columns, const json_t *issue)
+/* Roles stand between blanks in the document, between commas on the page. */
+static void append_roles(cb_buffer *page, const char *roles)
+{
+    for (const char *at = roles; *at != '\0'; at++) {
+        cb_buffer_append(page, *at == ' ' ? ", " : at, *at == ' ' ? 2 : 1);
+    }
+}
+
+static void append_issue(const cb_cli_session *session, cb_buffer *page,
+                         size_t columns, const json_t *issue)
 {
     const char *waits_for = cb_cli_member(issue, "waits_for");
     const char *act = cb_cli_member(issue, "act");
@@ -172,7 +188,8 @@ static void append_issue(cb_buffer *page, size_t columns, const json_t *issue)
         page, "%.*s  %-8s  %s", ID_DIGITS, cb_cli_member(issue, "id"),
         cb_cli_member(issue, "form"), cb_cli_member(issue, "reference"));
     if (waits_for[0] != '\0') {
-        cb_buffer_append_format(page, "  waits for: %s", waits_for);
+        cb_buffer_append_text(page, "  waits for: ");
+        append_roles(page, waits_for);
     }
     if (due > 0) {
         cb_buffer_append_format(
@@ -182,7 +199,7 @@ static void append_issue(cb_buffer *page, size_t columns, const json_t *issue)
     cb_buffer_append_text(page, "\n");
     cb_cli_page_text(page, columns, "    ", cb_cli_member(issue, "sentence"),
                      4);
-    append_choices(page, columns, json_object_get(issue, "choices"));
+    append_choices(session, page, columns, json_object_get(issue, "choices"));
     if (act[0] != '\0') {
         cb_cli_page_text(page, columns, "    next: ", act, 10);
     }
@@ -195,7 +212,7 @@ cb_status cb_cli_present_issues(cb_cli_session *session, const json_t *issues)
     cb_buffer_init(&page, PAGE_BYTES_MAX);
     for (size_t i = 0; i < json_array_size(issues); i++) {
         cb_buffer_append_text(&page, i == 0 ? "" : "\n");
-        append_issue(&page, columns, json_array_get(issues, i));
+        append_issue(session, &page, columns, json_array_get(issues, i));
     }
     return print_page(session, &page);
 }
@@ -206,11 +223,11 @@ cb_status cb_cli_present_record(cb_cli_session *session, const json_t *document)
     size_t columns = cb_cli_page_columns(session);
     cb_buffer page;
     cb_buffer_init(&page, PAGE_BYTES_MAX);
-    append_head(&page, columns, document);
-    append_fields(&page, columns, document);
-    append_rules(&page, columns, document);
+    append_head(session, &page, columns, document);
+    append_fields(session, &page, columns, document);
+    append_rules(session, &page, columns, document);
     for (size_t i = 0; i < json_array_size(issues); i++) {
-        append_issue(&page, columns, json_array_get(issues, i));
+        append_issue(session, &page, columns, json_array_get(issues, i));
     }
     return print_page(session, &page);
 }
