@@ -36,7 +36,8 @@ cb_status cb_apply_check(const cb_compartment *compartment,
         return cb_error_set(error, CB_INPUT,
                             "the body names a person in a form unknown");
     }
-    if (memcmp(&case_id, &compartment->case_id, sizeof case_id) != 0 ||
+    if (cb_class_parse(class) == CB_CLASS_NONE ||
+        memcmp(&case_id, &compartment->case_id, sizeof case_id) != 0 ||
         strcmp(class, compartment->class) != 0 ||
         memcmp(&person, &compartment->person, sizeof person) != 0) {
         return cb_error_set(error, CB_INPUT,
