@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "audit/log.h"
+
+#include <string.h>
+
+void cb_audit_log_init(cb_audit_log *log, const cb_git_repository *repository,
+                       const cb_git_oid *tree)
+{
+    *log = (cb_audit_log){ .repository = repository, .tree = *tree };
+}
+
+static void close_folders(cb_audit_log *log, size_t depth)
+{
+    while (log->depth > depth) {
+        log->depth--;
+        cb_git_entry_list_clear(&log->folders[log->depth].list);
+    }
+}
+
+void cb_audit_log_clear(cb_audit_log *log)
+{
+    close_folders(log, 0);
+}
+
+static const cb_git_entry *find_entry(const cb_git_entry_list *list,
+                                      const char *name, size_t length)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        if (strncmp(list->items[i].name, name, length) == 0 &&
+            list->items[i].name[length] == '\0') {
+            return &list->items[i];
+        }
+    }
+    return NULL;
+}
+
+/* The folder at `depth`, whose name is the path's part before it. */
+static cb_status open_folder(cb_audit_log *log, size_t depth, const char *name,
+                             size_t length, const cb_git_oid *tree,
+                             cb_error *error)
+{
+    cb_audit_folder *folder = &log->folders[depth];
+    if (log->depth > depth && strncmp(folder->name, name, length) == 0 &&
+        folder->name[length] == '\0') {
+        return CB_OK;
+    }
+    close_folders(log, depth);
+    cb_status status =
+        cb_git_tree_read(log->repository, tree, CB_GIT_TREE_BYTES_MAX / 28,
+                         &folder->list, error);
+    if (status == CB_OK) {
+        memcpy(folder->name, name, length);
+        folder->name[length] = '\0';
+        log->depth = depth + 1;
+    }
+    return status;
+}
+
+cb_status cb_audit_log_read(cb_audit_log *log, const char *path,
+                            size_t size_max, cb_buffer *content,
+                            cb_error *reterr_error)
+{
+    /* A size that no log has leads to a path deeper than any that is kept. */
+    if (!cb_git_path_valid(path)) {
+        return CB_NOT_FOUND;
+    }
+    cb_status status = open_folder(log, 0, "", 0, &log->tree, reterr_error);
+    for (size_t depth = 0; status == CB_OK; depth++) {
+        const size_t length = strcspn(path, "/");
+        const bool more = path[length] == '/';
+        const cb_git_entry *entry =
+            find_entry(&log->folders[depth].list, path, length);
+        if (entry == NULL || entry->is_folder != more) {
+            return CB_NOT_FOUND;
+        }
+        if (!more) {
+            return cb_git_blob_read(log->repository, &entry->oid, size_max,
+                                    content, reterr_error);
+        }
+        CB_ASSERT(depth + 1 < CB_GIT_PATH_DEPTH_MAX);
+        status = open_folder(log, depth + 1, path, length, &entry->oid,
+                             reterr_error);
+        path += length + 1;
+    }
+    return status;
+}
+
+size_t cb_audit_tile_width(uint8_t level, uint64_t index, uint64_t size)
+{
+    const uint64_t hashes = size >> (CB_TILE_HEIGHT * level);
+    const uint64_t first = index * CB_TILE_WIDTH;
+    if (first >= hashes) {
+        return 0;
+    }
+    return hashes - first < CB_TILE_WIDTH ? (size_t)(hashes - first)
+                                          : CB_TILE_WIDTH;
+}
+
+cb_status cb_audit_log_tile(cb_audit_log *log, bool is_entries, uint8_t level,
+                            uint64_t index, uint64_t size, char *ret_path,
+                            cb_buffer *content, cb_error *reterr_error)
+{
+    const cb_tile tile = { .is_entries = is_entries,
+                           .level = level,
+                           .index = index,
+                           .width = (uint16_t)cb_audit_tile_width(level, index,
+                                                                  size) };
+    cb_tile_path_format(&tile, ret_path);
+    return cb_audit_log_read(
+        log, ret_path, is_entries ? CB_AUDIT_BUNDLE_BYTES_MAX : CB_TILE_BYTES,
+        content, reterr_error);
+}

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "audit/run.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "session/receipt.h"
+
+/* What a receipt says of the log and of its reader's streams. */
+static cb_status take_receipt(cb_audit_run *run, const cb_receipt *receipt,
+                              const char *holder, cb_error *error)
+{
+    cb_checkpoint checkpoint;
+    cb_error why = { 0 };
+    run->signatures_checked++;
+    cb_status status = cb_audit_trust_note(
+        run, cb_span_of_buffer(&receipt->note), &checkpoint, &why);
+    if (status == CB_NO_MEMORY) {
+        return cb_error_set(error, status, "out of memory");
+    }
+    if (status != CB_OK) {
+        (void)cb_report_find(&run->report, "SIG",
+                             &(cb_audit_place){ .holder = holder }, NULL,
+                             "the checkpoint of a receipt is not signed by the "
+                             "hub of this service");
+        return CB_OK;
+    }
+    status = cb_audit_heads_add(
+        run, &(cb_audit_head){ .head = checkpoint.head, .holder = holder },
+        error);
+    for (size_t i = 0; i < receipt->accepted_count && status == CB_OK; i++) {
+        status = cb_audit_hear(run, &receipt->accepted[i].stream,
+                               receipt->accepted[i].seq, 0, error);
+    }
+    return status;
+}
+
+static cb_status read_receipt(cb_audit_run *run, cb_span text,
+                              cb_receipt *receipt, cb_error *why)
+{
+    cb_status status = CB_DAMAGED;
+    for (size_t i = 0; i < run->hub_count && status == CB_DAMAGED; i++) {
+        cb_error_clear(why);
+        run->signatures_checked++;
+        status = cb_receipt_read(text, run->hub_keys[i], receipt, why);
+    }
+    return status;
+}
+
+static cb_status check_commit(cb_audit_run *run, const cb_git_ref *ref,
+                              const cb_git_oid *oid, const char *holder,
+                              cb_error *error)
+{
+    cb_git_commit commit = { 0 };
+    cb_receipt receipt;
+    cb_buffer text;
+    cb_error why = { 0 };
+    cb_receipt_init(&receipt);
+    cb_buffer_init(&text, CB_RECEIPT_BYTES_MAX);
+    cb_status status = cb_git_commit_read(run->repository, oid, &commit, &why);
+    if (status == CB_OK) {
+        status = cb_git_file_read(run->repository, &commit.tree, "receipt",
+                                  CB_RECEIPT_BYTES_MAX, &text, &why);
+    }
+    if (status == CB_OK) {
+        status = read_receipt(run, cb_span_of_buffer(&text), &receipt, &why);
+    }
+    if (status == CB_OK) {
+        status = take_receipt(run, &receipt, holder, error);
+    } else if (status == CB_NEWER) {
+        cb_report_gap(&run->report, CB_GAP_RECEIPTS, 1);
+        status = CB_OK;
+    } else if (status == CB_NO_MEMORY) {
+        (void)cb_error_set(error, status, "out of memory");
+    } else {
+        (void)cb_report_find(
+            &run->report, status == CB_NOT_FOUND ? "NOPROOF" : "SIG",
+            &(cb_audit_place){
+                .ref = ref->name, .commit = oid, .path = "receipt" },
+            NULL, "%s",
+            why.what[0] == '\0' ? "the receipt is missing" : why.what);
+        status = CB_OK;
+    }
+    cb_receipt_clear(&receipt);
+    cb_buffer_clear(&text);
+    cb_git_commit_clear(&commit);
+    return status;
+}
+
+static cb_status check_outbox(cb_audit_run *run, const cb_git_ref *ref,
+                              const char *holder, cb_error *error)
+{
+    cb_git_oid_list history = { 0 };
+    cb_error why = { 0 };
+    cb_status status = cb_git_history_read(
+        run->repository, &ref->oid, NULL, CB_AUDIT_HISTORY_MAX, &history, &why);
+    if (status == CB_NO_MEMORY) {
+        return cb_error_set(error, status, "out of memory");
+    }
+    if (status != CB_OK) {
+        (void)cb_report_find(
+            &run->report, status == CB_DAMAGED ? "SIG" : "NOPROOF",
+            &(cb_audit_place){ .ref = ref->name, .commit = &ref->oid }, NULL,
+            "%s", why.what);
+        return CB_OK;
+    }
+    /* The newest receipt leads on from all before it. */
+    size_t first = run->full || history.count == 0 ? 0 : history.count - 1;
+    for (size_t i = first; i < history.count && status == CB_OK; i++) {
+        status = check_commit(run, ref, &history.items[i], holder, error);
+    }
+    cb_git_oid_list_clear(&history);
+    return status;
+}
+
+cb_status cb_audit_outboxes(cb_audit_run *run, cb_error *error)
+{
+    char prefix[CB_GIT_REF_TEXT_BYTES + 8];
+    cb_git_ref_list list = { 0 };
+    (void)snprintf(prefix, sizeof prefix, "%soutbox/", run->prefix);
+    cb_status status = cb_git_ref_list_read(run->repository, prefix,
+                                            CB_AUDIT_DEVICES_MAX, &list, error);
+    if (status == CB_LIMIT) {
+        cb_error_clear(error);
+        cb_report_gap(&run->report, CB_GAP_LIMIT, 1);
+        return CB_OK;
+    }
+    if (status == CB_OK && run->hub_count == 0) {
+        cb_report_gap(&run->report, CB_GAP_TRUST, list.count);
+        list.count = 0;
+    }
+    for (size_t i = 0; i < list.count && status == CB_OK; i++) {
+        json_t *holder = json_sprintf("receipt in %s", list.items[i].name);
+        if (json_array_append_new(run->holders, holder) != 0) {
+            status = cb_error_set(error, CB_NO_MEMORY, "out of memory");
+            break;
+        }
+        status =
+            check_outbox(run, &list.items[i], json_string_value(holder), error);
+    }
+    cb_git_ref_list_clear(&list);
+    return status;
+}
