@@ -107,6 +107,12 @@ static cb_status parse_address(const char *address, cb_buffer *folder,
     return cb_buffer_check(folder, reterr_error);
 }
 
+cb_status cb_transport_folder(const char *address, cb_buffer *folder,
+                              cb_error *reterr_error)
+{
+    return parse_address(address, folder, reterr_error);
+}
+
 cb_status cb_transport_open(const char *address, cb_transport **ret_transport,
                             cb_error *reterr_error)
 {

@@ -81,6 +81,14 @@ CB_NODISCARD cb_status cb_transport_open(const char *address,
                                          cb_transport **ret_transport,
                                          cb_error *reterr_error);
 
+/*
+ * Appends the absolute folder that such an address names, for the one who makes
+ * the log host there.  CB_INPUT.
+ */
+CB_NODISCARD cb_status cb_transport_folder(const char *address,
+                                           cb_buffer *folder,
+                                           cb_error *reterr_error);
+
 /* NULL is allowed.  Not for a transport that a test made on its own stack. */
 void cb_transport_close(cb_transport *transport);
 

@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Sending: our stream from where the log host really is, then keys.  Also the
+ * plan of it, which changes nothing.
+ */
+#include "session/session.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define STREAM_COMMITS_MAX     1000000
+#define LINE_BITS_PER_SECOND   1000000
+#define EVIDENCE_PREFIX        "refs/heads/evidence/"
+#define ENTRY_OVERHEAD_BYTES   2
+#define SEGMENT_OVERHEAD_BYTES 700 /* commit, tree and manifest */
+
+static const cb_git_oid *own_remote(const cb_session *session)
+{
+    cb_ref_name ref =
+        cb_ref_make(CB_REF_DEVICE_PREFIX, session->identity.stream.bytes);
+    return cb_ref_find(&session->log_refs, ref.text);
+}
+
+static cb_status fail_ahead(cb_error *error)
+{
+    cb_status status =
+        cb_error_set(error, CB_REFUSED,
+                     "this store is an older copy: another copy of it went on "
+                     "writing and has synced");
+    cb_error_meaning(error, "nothing was sent, so that the two cannot be mixed "
+                            "up; what others wrote was received; nothing here "
+                            "or there is lost");
+    cb_error_next(error, "work on in the newer copy; where it is gone, enrol "
+                         "this machine again as another device");
+    return status;
+}
+
+/* ---------------------------------------------- the log host has other things
+ */
+
+enum comparison {
+    SAME,
+    OTHER
+};
+
+/* The remote's entries against ours, one commit. */
+static cb_status compare_step(cb_session *session, const cb_stream_step *step,
+                              enum comparison *ret_result, cb_error *error)
+{
+    cb_segment_reader reader;
+    cb_buffer bytes;
+    uint64_t seq = step->manifest.first_seq;
+    cb_status status = CB_OK;
+    cb_buffer_init(&bytes, CB_ENTRY_BYTES_MAX);
+    cb_segment_reader_init(&reader, cb_span_of_buffer(&step->segment));
+    *ret_result = SAME;
+    while (status == CB_OK && *ret_result == SAME) {
+        cb_span theirs;
+        cb_entry ours;
+        status = cb_segment_reader_next(&reader, &theirs, error);
+        if (status != CB_OK || seq > session->identity.head_seq) {
+            break;
+        }
+        status = cb_own_entry(session->store, &session->identity.stream, seq,
+                              &bytes, &ours, error);
+        if (status == CB_OK && !cb_span_equal(theirs, ours.bytes)) {
+            *ret_result = OTHER;
+        }
+        seq++;
+    }
+    cb_buffer_clear(&bytes);
+    return status == CB_END ? CB_OK : status;
+}
+
+static cb_status compare_history(cb_session *session,
+                                 const cb_git_repository *repository,
+                                 const cb_git_oid *tip,
+                                 enum comparison *ret_result, cb_error *error)
+{
+    cb_git_oid_list history = { 0 };
+    cb_status status = cb_git_history_read(repository, tip, NULL,
+                                           STREAM_COMMITS_MAX, &history, error);
+    *ret_result = SAME;
+    for (size_t i = 0;
+         status == CB_OK && *ret_result == SAME && i < history.count; i++) {
+        cb_stream_step step;
+        status = cb_stream_step_read(repository, &history.items[i],
+                                     &session->identity.stream, &step, error);
+        if (status == CB_OK) {
+            status = compare_step(session, &step, ret_result, error);
+            cb_stream_step_clear(&step);
+        }
+    }
+    cb_git_oid_list_clear(&history);
+    return status;
+}
+
+/* Two went on from one store: what the other wrote is kept as evidence. */
+static cb_status fail_fork(cb_session *session, cb_git_fetch *fetch,
+                           cb_error *error)
+{
+    cb_ref_name ref =
+        cb_ref_make(EVIDENCE_PREFIX, session->identity.stream.bytes);
+    cb_git_oid tip = cb_git_fetch_tip(fetch);
+    cb_status status = cb_git_fetch_accept(fetch, ref.text, NULL);
+    if (status == CB_REFUSED) {
+        status = cb_place_point(session->incoming, ref.text, &tip, error);
+    }
+    status = cb_error_set(error, CB_DAMAGED,
+                          "FORK: at the log host, entries of this store's own "
+                          "stream are not those that stand here");
+    cb_error_meaning(error,
+                     "a copy of this store has written under its name; "
+                     "nothing was sent, and both halves are kept (the "
+                     "other in '%s', ref '%s')",
+                     CB_PLACE_INCOMING, ref.text);
+    cb_error_next(error, "keep both machines as they are and tell the hub's "
+                         "office");
+    return status;
+}
+
+static cb_status judge_stranger(cb_session *session, cb_error *error)
+{
+    cb_git_fetch *fetch = NULL;
+    enum comparison result = SAME;
+    cb_ref_name ref =
+        cb_ref_make(CB_REF_DEVICE_PREFIX, session->identity.stream.bytes);
+    cb_status status =
+        cb_place_fetch(session->incoming, session->transport, CB_GIT_LOG,
+                       ref.text, NULL, &fetch, error);
+    if (status == CB_OK) {
+        cb_git_oid tip = cb_git_fetch_tip(fetch);
+        status = compare_history(session, cb_git_fetch_repository(fetch), &tip,
+                                 &result, error);
+        cb_error_meaning(error, "what the log host holds of this store's "
+                                "stream does not verify; nothing was sent; "
+                                "nothing here is lost");
+    }
+    if (status == CB_OK) {
+        status = result == OTHER ? fail_fork(session, fetch, error)
+                                 : fail_ahead(error);
+    }
+    cb_git_fetch_end(fetch);
+    return status;
+}
+
+/* ------------------------------------------------------------------- sending
+ */
+
+/* What arrived but was not marked, because the last sync was cut off. */
+static cb_status mark_pushed(cb_session *session, const cb_own_stream *own,
+                             size_t count, cb_error *error)
+{
+    cb_status status = CB_OK;
+    for (size_t i = 0; status == CB_OK && i < count; i++) {
+        if (!own->steps[i].facts.pushed) {
+            status = cb_exchange_segment_pushed(session->store,
+                                                &own->steps[i].facts, error);
+        }
+    }
+    return status;
+}
+
+static bool was_pushed(const cb_own_stream *own, size_t first)
+{
+    for (size_t i = first; i < own->count; i++) {
+        if (own->steps[i].facts.pushed) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* From which step on the log host lacks our stream. */
+static cb_status find_start(cb_session *session, cb_own_stream *own,
+                            size_t *ret_first, cb_error *error)
+{
+    cb_status status = cb_exchange_cut(session->store, error);
+    if (status == CB_OK) {
+        status =
+            cb_own_stream_make(session->store, session->outgoing, own, error);
+    }
+    if (status == CB_OK) {
+        status = cb_own_stream_match(own, own_remote(session), ret_first);
+        if (status == CB_NOT_FOUND) {
+            status = judge_stranger(session, error);
+        }
+    }
+    if (status == CB_OK && was_pushed(own, *ret_first)) {
+        session->report->hub_behind = true;
+    }
+    return status;
+}
+
+static cb_status send_stream(cb_session *session, const cb_own_stream *own,
+                             size_t first, cb_error *error)
+{
+    cb_own_sent sent = { 0 };
+    cb_status status = mark_pushed(session, own, first, error);
+    if (status == CB_OK) {
+        status = cb_own_stream_push(session->store, session->outgoing,
+                                    session->transport, own, first,
+                                    session->options->progress, &sent, error);
+    }
+    session->report->sent_entries = sent.entries;
+    session->report->sent_segments = sent.segments;
+    return status;
+}
+
+cb_status cb_session_send(cb_session *session, cb_error *reterr_error)
+{
+    if (session->identity.restored || session->ahead_elsewhere) {
+        return fail_ahead(reterr_error);
+    }
+    cb_own_stream own = { 0 };
+    size_t first = 0;
+    cb_status status = find_start(session, &own, &first, reterr_error);
+    if (status == CB_OK && session->report->hub_behind) {
+        status = cb_exchange_keys_doubted(session->store, reterr_error);
+    }
+    /* Keys first: whoever sees an entry can then have its key as well. */
+    if (status == CB_OK) {
+        status = cb_session_send_mail(session, reterr_error);
+    }
+    if (status == CB_OK) {
+        status = send_stream(session, &own, first, reterr_error);
+    }
+    cb_own_stream_clear(&own);
+    return status;
+}
+
+/* -------------------------------------------------------------------- plan */
+
+static cb_status add_size(void *context, cb_span entry, uint64_t log_index,
+                          cb_error *error)
+{
+    cb_sync_plan *plan = context;
+    (void)log_index;
+    (void)error;
+    plan->send_entries++;
+    plan->send_bytes += entry.size + ENTRY_OVERHEAD_BYTES;
+    return CB_OK;
+}
+
+static cb_status plan_run(cb_session *session, uint64_t first, uint64_t count,
+                          cb_error *error)
+{
+    const cb_segment_facts run = { .stream = session->identity.stream,
+                                   .first_seq = first,
+                                   .count = count };
+    cb_sync_plan *plan = &session->report->plan;
+    uint64_t before = plan->send_bytes;
+    cb_status status = cb_exchange_segment_entries(session->store, &run,
+                                                   add_size, plan, error);
+    uint64_t bytes = plan->send_bytes - before;
+    uint64_t by_bytes =
+        (bytes + CB_SEGMENT_BYTES_MAX - 1) / CB_SEGMENT_BYTES_MAX;
+    uint64_t by_count =
+        (count + CB_SEGMENT_ENTRIES_MAX - 1) / CB_SEGMENT_ENTRIES_MAX;
+    plan->send_segments += by_bytes > by_count ? by_bytes : by_count;
+    return status;
+}
+
+static cb_status plan_sending(cb_session *session, cb_error *error)
+{
+    cb_own_stream own = { 0 };
+    size_t first = 0;
+    uint64_t next = 1;
+    cb_status status = cb_own_stream_read(session->store, &own, error);
+    if (status == CB_OK &&
+        cb_own_stream_match(&own, own_remote(session), &first) != CB_OK) {
+        status = fail_ahead(error);
+    }
+    for (size_t i = 0; status == CB_OK && i < own.count; i++) {
+        const cb_segment_facts *facts = &own.steps[i].facts;
+        next = facts->first_seq + facts->count;
+        if (i >= first) {
+            status = plan_run(session, facts->first_seq, facts->count, error);
+        }
+    }
+    if (status == CB_OK && next <= session->identity.head_seq) {
+        status = plan_run(session, next, session->identity.head_seq + 1 - next,
+                          error);
+    }
+    cb_own_stream_clear(&own);
+    return status;
+}
+
+static cb_status plan_receiving(cb_session *session, cb_error *error)
+{
+    cb_outbox_mark mark;
+    cb_git_oid mail = { { 0 } };
+    cb_ref_name outbox =
+        cb_ref_make(CB_REF_OUTBOX_PREFIX, session->identity.device.bytes);
+    cb_ref_name down =
+        cb_ref_make(CB_REF_DOWN_PREFIX, session->identity.device.bytes);
+    const cb_git_oid *outbox_now = cb_ref_find(&session->log_refs, outbox.text);
+    const cb_git_oid *down_now = cb_ref_find(&session->mail_refs, down.text);
+    cb_status status = cb_outbox_mark_get(session->store, &mark, error);
+    if (status == CB_OK) {
+        status = cb_mark_get(session->store, "mail.down.commit", mail.bytes,
+                             sizeof mail.bytes, error);
+        status = status == CB_NOT_FOUND ? CB_OK : status;
+    }
+    session->report->plan.receive =
+        (outbox_now != NULL && !cb_git_oid_equal(outbox_now, &mark.commit)) ||
+        (down_now != NULL && !cb_git_oid_equal(down_now, &mail));
+    return status;
+}
+
+cb_status cb_session_plan(cb_session *session, cb_error *reterr_error)
+{
+    cb_hash digest;
+    cb_sync_plan *plan = &session->report->plan;
+    uint64_t speed = session->options->line_bits_per_second;
+    speed = speed == 0 ? LINE_BITS_PER_SECOND : speed;
+    cb_status status = plan_sending(session, reterr_error);
+    if (status == CB_OK) {
+        status = plan_receiving(session, reterr_error);
+    }
+    if (status == CB_OK) {
+        status = cb_session_mail_due(session, &plan->send_keys, &digest,
+                                     reterr_error);
+    }
+    plan->send_bytes += plan->send_segments * SEGMENT_OVERHEAD_BYTES;
+    plan->seconds = (plan->send_bytes * 8 + speed - 1) / speed;
+    return status;
+}

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A hub and its devices over a log host in a folder, through stock git. */
+#include <stdlib.h>
+
+#include "support/expect.h"
+#include "support/sync_kit.h"
+
+static sync_kit kit;
+static cb_store *anna;
+static cb_store *bert;
+static char output[65536];
+
+static void begin(void)
+{
+    sync_kit_begin(&kit, CASEBOUND_CHECK_PUSH);
+    anna = sync_kit_device(&kit, "anna");
+    bert = sync_kit_device(&kit, "bert");
+}
+
+static void end(void)
+{
+    cb_store_close(anna);
+    cb_store_close(bert);
+    sync_kit_end(&kit);
+}
+
+TestSuite(sync, .init = begin, .fini = end, .timeout = 120);
+
+static cb_store_identity identity_of(const cb_store *store)
+{
+    cb_store_identity identity;
+    cb_store_identify(store, &identity);
+    return identity;
+}
+
+static void merge(void)
+{
+    cb_hub_report report = sync_kit_merge(&kit);
+    cr_expect(report.refused_streams == 0, "%s",
+              report.stream_count > 0 ? report.streams[0].reason : "");
+    cb_hub_report_clear(&report);
+}
+
+static void permit(cb_store *store, const cb_case_id *case_id)
+{
+    const cb_store_identity identity = identity_of(store);
+    expect_ok(cb_roster_permit(kit.hub, &identity.person, case_id, "VOSRCA",
+                               test_error()));
+}
+
+static void expect_same_case(cb_store *a, cb_store *b,
+                             const cb_case_id *case_id)
+{
+    const cb_hash left = store_kit_fingerprint(a, case_id);
+    const cb_hash right = store_kit_fingerprint(b, case_id);
+    expect_bytes(&left, sizeof left, &right, sizeof right);
+}
+
+static void expect_clean(cb_store *store)
+{
+    const cb_store_identity identity = identity_of(store);
+    cr_expect(identity.accepted_seq == identity.head_seq,
+              "%llu of %llu entries have a receipt",
+              (unsigned long long)identity.accepted_seq,
+              (unsigned long long)identity.head_seq);
+}
+
+Test(sync, carries_a_case_from_one_device_through_the_hub_to_another)
+{
+    const cb_case_id case_id = store_kit_case(anna);
+    cb_record_id person =
+        store_kit_person(anna, &case_id, "victim", "Casey Example");
+    (void)person;
+    cb_sync_report report = sync_kit_sync(&kit, anna);
+    cr_expect(report.sent_entries == identity_of(anna).head_seq);
+    cr_expect(report.sent_keys);
+    cr_expect(report.safe_seq == 0);
+    (void)sync_kit_sync(&kit, bert);
+    merge();
+    permit(bert, &case_id);
+    merge();
+
+    report = sync_kit_sync(&kit, anna);
+    cr_expect(report.receipts > 0);
+    cr_expect(report.safe_seq == report.head_seq);
+    report = sync_kit_sync(&kit, bert);
+    cr_expect(report.received_entries > 0);
+    cr_expect(report.received_keys > 0);
+    cr_expect(report.waiting_entries == 0);
+    cr_expect(report.cases_changed == 1);
+    expect_clean(anna);
+    expect_clean(bert);
+    expect_same_case(anna, bert, &case_id);
+    expect_same_case(anna, kit.hub, &case_id);
+
+    report = sync_kit_sync(&kit, bert);
+    cr_expect(report.received_entries == 0 && report.sent_entries == 0 &&
+              report.receipts == 0);
+}
+
+Test(sync, leaves_a_log_that_stock_git_finds_clean)
+{
+    cb_buffer signers;
+    char path[STORE_KIT_PATH_BYTES];
+    (void)store_kit_case(anna);
+    (void)sync_kit_sync(&kit, anna);
+    merge();
+    (void)sync_kit_sync(&kit, anna);
+    (void)store_kit_case(anna);
+    (void)sync_kit_sync(&kit, anna);
+    merge();
+
+    cb_buffer_init(&signers, 65536);
+    expect_ok(cb_hub_allowed_signers(kit.hub, &signers, test_error()));
+    FILE *file = fopen(store_kit_path(&kit.stores, "signers", path), "w");
+    cr_assert(file != NULL);
+    fwrite(signers.bytes, 1, signers.size, file);
+    fclose(file);
+    cb_buffer_clear(&signers);
+
+    cr_expect(sync_kit_run(&kit, output, sizeof output,
+                           "git clone -q --mirror log/log.git clone && cd "
+                           "clone && git fsck --strict --full") == 0,
+              "%s", output);
+    cr_expect(strstr(output, "error") == NULL &&
+                  strstr(output, "warning") == NULL,
+              "%s", output);
+    cr_expect(
+        sync_kit_run(&kit, output, sizeof output,
+                     "cd clone && git -c gpg.ssh.allowedSignersFile=../signers "
+                     "log --all --format='%%G?'") == 0,
+        "%s", output);
+    cr_expect(strlen(output) >= 10);
+    cr_expect(strspn(output, "G\n") == strlen(output), "%s", output);
+    cr_expect(sync_kit_run(&kit, output, sizeof output,
+                           "cd clone && git ls-tree -r -t log && git "
+                           "ls-tree -r log | grep -c checkpoint") == 0,
+              "%s", output);
+}
