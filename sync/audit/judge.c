@@ -266,7 +266,8 @@ static void judge_roster_version(leaf_case *leaf)
     if (version < stream->roster) {
         (void)find_leaf(leaf, "ROSTER",
                         "an entry knows an older roster than one before it");
-    } else if (version > leaf->run->roster && leaf->run->losses == 0) {
+    } else if (version > leaf->run->roster && leaf->run->losses == 0 &&
+               leaf->run->has_realm) {
         (void)find_leaf(leaf, "ROSTER",
                         "an entry knows a version of the roster that the log "
                         "did not have yet");
