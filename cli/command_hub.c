@@ -307,6 +307,8 @@ static cb_status print_people(cb_cli_session *session, const json_t *document)
 
 static cb_status run_hub_people(cb_cli_session *session)
 {
+    cb_store_identity identity;
+    char fingerprint[CB_FINGERPRINT_TEXT_BYTES];
     json_t *document = NULL;
     cb_status status =
         cb_store_people(cb_cli_store(session), &document, &session->error);
@@ -316,6 +318,14 @@ static cb_status run_hub_people(cb_cli_session *session)
     if (status != CB_OK) {
         json_decref(document);
         return status;
+    }
+    cb_store_identify(cb_cli_store(session), &identity);
+    if (identity.joined) {
+        cb_cli_realm_fingerprint(&identity.realm, fingerprint);
+        (void)json_object_set_new(document, "realm_fingerprint",
+                                  json_string(fingerprint));
+        cb_cli_say(session, "fingerprint of '%s': %s", identity.realm_name,
+                   fingerprint);
     }
     return cb_cli_answer(session, document, &session->error);
 }
@@ -329,7 +339,8 @@ const cb_cli_command cb_cli_command_hub_people = {
         "One line for each device: the start of the person's id, name, roles, "
         "the start of the device's id, and how many of its entries are here. "
         "Every store that has joined can show the roster it knows; only the "
-        "hub can change it.",
+        "hub can change it. The service's fingerprint goes to the error "
+        "stream: read it to whoever joins.",
     .examples =
         (const cb_cli_example[]){
             { "casebound hub people", "the roster" },

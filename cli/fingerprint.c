@@ -55,7 +55,7 @@ cb_status cb_cli_parse_realm(const char *text, cb_realm_id *ret_realm,
                      "a to f");
     cb_error_meaning(reterr_error, "nothing was changed");
     cb_error_next(reterr_error,
-                  "take it from the hub: casebound hub enrol shows it");
+                  "take it from the hub: casebound hub people shows it");
     return status;
 }
 
