@@ -73,6 +73,10 @@ UPDATE entry SET log_index = :log_index WHERE number = :number;
 SELECT number, bytes, received_ms FROM entry
 WHERE case_id = :case_id AND state = 'applied' ORDER BY number;
 
+-- name: entry_times_of_case
+SELECT bytes, received_ms, coalesce(log_index, -1) FROM entry
+WHERE case_id = :case_id AND state = 'applied' ORDER BY number;
+
 -- name: entry_of_stream
 SELECT bytes, seq FROM entry
 WHERE stream = :stream AND seq >= :first AND seq < :end

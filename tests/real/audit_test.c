@@ -1011,11 +1011,15 @@ Test(audit, the_report_is_the_same_each_time)
     ann->now_ms -= 5000;
     log_write(&log, ann);
     log_publish(&log);
-    char *first = json_dumps(verify(&log, CB_AUDIT_FULL), JSON_SORT_KEYS);
-    char *second = json_dumps(verify(&log, CB_AUDIT_FULL), JSON_SORT_KEYS);
+    json_t *one = verify(&log, CB_AUDIT_FULL);
+    json_t *two = verify(&log, CB_AUDIT_FULL);
+    char *first = json_dumps(one, JSON_SORT_KEYS);
+    char *second = json_dumps(two, JSON_SORT_KEYS);
     expect_text(first, second);
     free(first);
     free(second);
+    json_decref(one);
+    json_decref(two);
     log_end(&log);
 }
 

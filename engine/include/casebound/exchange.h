@@ -54,8 +54,9 @@ cb_exchange_set_fetched(cb_store *store, const cb_stream_id *stream,
 /*
  * Begins a new stream of this device, whose opening says which one it follows
  * and how far that is known here.  What a store that finds itself to be a copy
- * (identity.restored) must do before it writes again, after it has taken in what
- * is known of its old stream.  Makes its own transaction where there is none.
+ * (identity.restored) must do before it writes again, after it has taken in
+ * what is known of its old stream.  Makes its own transaction where there is
+ * none.
  */
 CB_NODISCARD CB_PUBLIC cb_status
 cb_exchange_begin_incarnation(cb_store *store, cb_error *reterr_error);
@@ -295,5 +296,21 @@ CB_NODISCARD CB_PUBLIC cb_status cb_exchange_quarantined(
  * roster where it is new. */
 CB_NODISCARD CB_PUBLIC cb_status
 cb_exchange_permit_authors(cb_store *store, cb_error *reterr_error);
+
+/* ------------------------------------------------------------- an auditor */
+
+/* When this store took an entry in, and where the log has it (or -1). */
+typedef struct cb_case_entry_times {
+    int64_t received_ms;
+    int64_t log_index;
+} cb_case_entry_times;
+
+typedef cb_status (*cb_case_entry_callback)(void *context, cb_span entry,
+                                            const cb_case_entry_times *times,
+                                            cb_error *reterr_error);
+/* The entries of a case that count, verbatim, in the order of their arrival. */
+CB_NODISCARD CB_PUBLIC cb_status cb_exchange_case_entries(
+    cb_store *store, const cb_case_id *case_id, cb_case_entry_callback callback,
+    void *context, cb_error *reterr_error);
 
 #endif
