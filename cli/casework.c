@@ -202,7 +202,18 @@ cb_status cb_cli_case_person(cb_cli_session *session, const cb_cli_case *one,
                       one->reference);
         return CB_AMBIGUOUS;
     }
-    return cb_cli_case_find(one, PERSON_TYPE, text, ret_id, error);
+    if (cb_cli_case_find(one, PERSON_TYPE, text, ret_id, error) == CB_OK) {
+        return CB_OK;
+    }
+    if (error->status == CB_NOT_FOUND) {
+        /* What was typed may be a name. */
+        cb_error_clear(error);
+        cb_error_set(error, CB_NOT_FOUND,
+                     "this case has no person of that role or id");
+        cb_error_meaning(error, "nothing was recorded");
+        cb_error_next(error, "casebound case show --ids %s", one->reference);
+    }
+    return error->status;
 }
 
 /* --------------------------------------------------------------- a change */

@@ -126,6 +126,19 @@ static cb_status print_type(cb_cli_session *session, const cb_type *type)
     return status == CB_OK ? print_lists(session, type) : status;
 }
 
+/* The model's document behind the name of its form. */
+static json_t *name_form(const char *schema, json_t *document)
+{
+    json_t *named = json_pack("{s:s}", "schema", schema);
+    if (named != NULL && (document == NULL ||
+                          json_object_update_missing(named, document) != 0)) {
+        json_decref(named);
+        named = NULL;
+    }
+    json_decref(document);
+    return named;
+}
+
 static cb_status run_types(cb_cli_session *session)
 {
     const char *name = cb_cli_operand(&session->arguments, 0);
@@ -136,10 +149,12 @@ static cb_status run_types(cb_cli_session *session)
         status = cb_model_find_type(model, name, &type, &session->error);
     }
     if (status == CB_OK && session->json) {
-        status = cb_cli_answer(session,
-                               type == NULL ? cb_model_types_document(model)
-                                            : cb_model_type_document(type),
-                               &session->error);
+        json_t *document =
+            type == NULL
+                ? name_form("casebound.types.v1",
+                            cb_model_types_document(model))
+                : name_form("casebound.type.v1", cb_model_type_document(type));
+        status = cb_cli_answer(session, document, &session->error);
     } else if (status == CB_OK) {
         status = type == NULL ? list_types(session, model)
                               : print_type(session, type);

@@ -93,6 +93,32 @@ static cb_status find_moment(void *context, const char *text, int64_t *ret_ms,
     return status;
 }
 
+/* Messages of ours and of the store quote what was typed, and it may be a name:
+ * a message about a personal field says what is wrong without it. */
+static void unquote(const cb_field *field, cb_error *error)
+{
+    const char *wrong = "cannot be read";
+    cb_error plain = { 0 };
+    if (error->status == CB_AMBIGUOUS) {
+        wrong = "fits more than one";
+    } else if (error->status == CB_NOT_FOUND) {
+        wrong = "is not known here";
+    }
+    (void)cb_error_set(&plain, error->status, "what was given for '%s' %s",
+                       field->name, wrong);
+    cb_error_meaning(&plain, "%s", error->meaning);
+    cb_error_next(&plain, "%s", error->next);
+    *error = plain;
+}
+
+static bool is_resolved_here(cb_field_kind kind)
+{
+    return kind == CB_FIELD_DATE || kind == CB_FIELD_WHEN ||
+           kind == CB_FIELD_PERSON || kind == CB_FIELD_PERSONS ||
+           kind == CB_FIELD_RECORD || kind == CB_FIELD_RECORDS ||
+           kind == CB_FIELD_STAFF || kind == CB_FIELD_STAFFS;
+}
+
 static cb_status parse_value(cb_cli_session *session, const cb_cli_case *one,
                              const cb_field *field, const char *text,
                              json_t **ret_value, cb_error *error)
@@ -106,6 +132,10 @@ static cb_status parse_value(cb_cli_session *session, const cb_cli_case *one,
     /* null takes a value away; whether it may is the type's business. */
     if (status == CB_OK && !json_is_null(value)) {
         status = cb_field_check(field, value, error);
+    }
+    if (status != CB_OK && status != CB_NO_MEMORY && field->personal &&
+        is_resolved_here(field->kind)) {
+        unquote(field, error);
     }
     if (status != CB_OK) {
         json_decref(value);

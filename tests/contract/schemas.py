@@ -1,0 +1,205 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Holds what the command prints under --json to schema/json.
+
+Usage: schemas.py --casebound PROGRAM --schemas FOLDER --clock TIME
+
+Runs commands in a temporary store and validates each answer and each error
+against the schema that its member "schema" names.  A consumer may ignore
+members that it does not know, so the schemas allow them; this test does not:
+what is printed and not described is a failure too.  So is a schema that no
+command here has printed a document for.
+"""
+import argparse
+import copy
+import json
+import os
+import subprocess
+import sys
+import tempfile
+
+import jsonschema
+
+PASSPHRASE = "correct horse battery\n"
+CASE = "RL-2017-00001-8"
+# Printed by commands that need a second machine; shown by transcripts.
+ELSEWHERE = set()
+
+
+def load(folder):
+    """The schemas by the form that they describe, each with all parts."""
+    with open(os.path.join(folder, "parts.schema.json"), encoding="utf-8") as f:
+        parts = json.load(f)
+    jsonschema.Draft202012Validator.check_schema(parts)
+    schemas = {}
+    for name in sorted(os.listdir(folder)):
+        if name == "parts.schema.json" or not name.endswith(".schema.json"):
+            continue
+        with open(os.path.join(folder, name), encoding="utf-8") as f:
+            schema = json.load(f)
+        jsonschema.Draft202012Validator.check_schema(schema)
+        form = schema["properties"]["schema"]["const"]
+        if name != form.split(".", 1)[1] + ".schema.json":
+            raise SystemExit(f"{name}: describes {form}")
+        schema["$defs"] = copy.deepcopy(parts["$defs"])
+        schemas[form] = close(schema)
+    return schemas
+
+
+def close(schema):
+    """References made local; no object may have members not described."""
+    if isinstance(schema, list):
+        return [close(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    closed = {key: close(value) for key, value in schema.items()
+              if key != "$id"}
+    reference = closed.get("$ref")
+    if reference is not None:
+        closed["$ref"] = reference.replace("parts.schema.json#", "#")
+    if isinstance(closed.get("properties"), dict) and "type" in closed:
+        closed.setdefault("additionalProperties", False)
+    return closed
+
+
+class Run:
+    def __init__(self, program, clock, schemas, folder):
+        self.program = program
+        self.schemas = schemas
+        self.folder = folder
+        self.seen = set()
+        self.passed = 0
+        self.failed = 0
+        self.environment = {
+            "PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": folder,
+            "TZ": "UTC", "LC_ALL": "C.UTF-8", "CASEBOUND_TEST_SEED": "schemas",
+            "CASEBOUND_TEST_STATE": folder, "CASEBOUND_TEST_CLOCK": clock}
+        for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS"):
+            if name in os.environ:
+                self.environment[name] = os.environ[name]
+
+    def check(self, words, text):
+        problems = []
+        document = {}
+        try:
+            document = json.loads(text)
+            schema = self.schemas.get(document.get("schema"))
+            if schema is None:
+                problems.append(f"no schema for {document.get('schema')}")
+            else:
+                self.seen.add(document["schema"])
+                validator = jsonschema.Draft202012Validator(schema)
+                for error in validator.iter_errors(document):
+                    at = "/".join(str(step) for step in error.path)
+                    problems.append(f"at '{at}': {error.message[:300]}")
+        except ValueError as error:
+            problems.append(f"not one JSON document: {error}")
+        if problems:
+            self.failed += 1
+            print("FAILED casebound", *words)
+            for problem in problems:
+                print("   ", problem)
+        else:
+            self.passed += 1
+        return document
+
+    def __call__(self, *words, code=0, secret=PASSPHRASE):
+        """Runs a command; returns its document, or the error's."""
+        command = [self.program, "--json", "--passphrase-fd", "0", *words]
+        done = subprocess.run(command, env=self.environment, cwd=self.folder,
+                              input=secret, text=True, check=False,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        failed = done.returncode not in (0, 3)
+        if done.returncode != code or (failed and done.stdout):
+            self.failed += 1
+            print("FAILED casebound", *words)
+            print(f"    ended with {done.returncode}, not {code}")
+            print("   ", done.stderr, done.stdout)
+            return {}
+        return self.check(words, done.stderr if failed else done.stdout)
+
+
+def tell_store(run):
+    run("version")
+    run("version", "--limits")
+    run("version", "--nonsense", code=2)
+    run("-C", "alone", "init")
+    run("-C", "alone", "init", code=1)
+    run("-C", "alone", "status")
+    run("-C", "alone", "status", code=13, secret="another passphrase\n")
+    run("-C", "alone", "passphrase",
+        secret=PASSPHRASE + "battery staple correct\n")
+    run("-C", "alone", "lock")
+    # Where the kernel keeps no keys, that is an error of its own form.
+    kept = subprocess.run(
+        [run.program, "--json", "-C", "alone", "--passphrase-fd", "0",
+         "unlock", "--for", "1m"], env=run.environment, cwd=run.folder,
+        input="battery staple correct\n", text=True, check=False,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    run.check(["unlock"], kept.stdout or kept.stderr)
+    if kept.returncode != 0:
+        print("skipped: unlock, for this kernel keeps no keys here")
+        run.seen.add("casebound.unlock.v1")
+    run("-C", "alone", "lock")
+
+
+def tell_case(run):
+    run("types")
+    for name in [one["type"] for one in run("types").get("types", [])]:
+        run("types", name)
+    run("case", "new", "received=today", "source=self_victim",
+        "stage=historic", "initiated_by=victim", "flags=domestic_abuse")
+    add = ("add", "--case", CASE)
+    run(*add, "person", "role=victim", "name=Amara Hill")
+    run(*add, "person", "role=offender")
+    run(*add, "allocation", "lead=me")
+    run(*add, "consent", "--about", "victim", "state=given",
+        "scope=approach_other_party,direct_meeting,indirect")
+    run(*add, "consent", "--about", "offender", "state=given",
+        "scope=direct_meeting")
+    risk = run(*add, "risk_assessment", "stage=initial", "overall=M")
+    plan = run(*add, "plan", "method=face_to_face", "date=2017-03-20 14:00",
+               "participants=victim,offender")
+    note = run(*add, "contact", "--about", "victim", "channel=letter",
+               "direction=outgoing", "outcome=message")
+    run("amend", risk["record"], "overall=H", "--why", "new information")
+    run("strike", note["record"], "--why", "was never sent")
+    run(*add, "consent", "--about", "victim", "scope=direct_meeting",
+        "state=withdrawn", "--happened", "yesterday")
+    run(*add, "event", "method=face_to_face", "held=held",
+        "participants=victim,offender", code=19)
+    run("show", risk["record"])
+    run("show", plan["record"])
+    run("show", note["record"])
+    run("show", "ffffffff", code=1)
+    run("case", "list")
+    run("case", "show", CASE)
+    run("case", "timeline", CASE)
+    run("tasks")
+    run("conflicts")
+    run("status")
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--casebound", required=True)
+    parser.add_argument("--schemas", required=True)
+    parser.add_argument("--clock", default="2017-03-14 14:00")
+    arguments = parser.parse_args()
+    schemas = load(arguments.schemas)
+    with tempfile.TemporaryDirectory() as folder:
+        run = Run(os.path.abspath(arguments.casebound), arguments.clock,
+                  schemas, folder)
+        tell_store(run)
+        run("hub", "init", "--log", os.path.join(folder, "log"), "--name",
+            "Restore London", "--person", "Judith Lind")
+        tell_case(run)
+    for form in sorted(set(schemas) - run.seen - ELSEWHERE):
+        run.failed += 1
+        print(f"FAILED nothing printed a document of the form {form}")
+    print(f"{run.passed} passed, {run.failed} failed")
+    sys.exit(run.failed > 0)
+
+
+if __name__ == "__main__":
+    main()
