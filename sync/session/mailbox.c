@@ -209,6 +209,7 @@ cb_status cb_session_send_mail(cb_session *session, cb_error *reterr_error)
     bool due = false;
     cb_up_mark mark = { 0 };
     cb_hash digest;
+    cb_store_identity identity;
     cb_buffer message;
     cb_git_repository *post = NULL;
     cb_ref_name ref =
@@ -221,6 +222,9 @@ cb_status cb_session_send_mail(cb_session *session, cb_error *reterr_error)
     if (status != CB_OK || !due) {
         return status;
     }
+    cb_store_identify(session->store, &identity);
+    mark.seq = identity.head_seq;
+    mark.stream = identity.stream;
     mark.version = cb_mail_next_version(session->store, mark.version);
     mark.digest = digest;
     cb_buffer_init(&message, CB_MAIL_BYTES_MAX);

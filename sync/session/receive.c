@@ -9,7 +9,7 @@
 
 #define OUTBOX_COMMITS_MAX 100000
 #define OUTBOX_MARK_BYTES  (CB_GIT_OID_BYTES + 8)
-#define UP_MARK_BYTES      (8 + CB_HASH_BYTES)
+#define UP_MARK_BYTES      (8 + 8 + CB_IDENTIFIER_BYTES + CB_HASH_BYTES)
 
 cb_status cb_outbox_mark_get(cb_store *store, cb_outbox_mark *ret_mark,
                              cb_error *reterr_error)
@@ -43,7 +43,9 @@ cb_status cb_up_mark_get(cb_store *store, cb_up_mark *ret_mark,
         cb_mark_get(store, "mail.up", bytes, sizeof bytes, reterr_error);
     if (status == CB_OK) {
         ret_mark->version = cb_get_u64(bytes);
-        memcpy(ret_mark->digest.bytes, bytes + 8, CB_HASH_BYTES);
+        ret_mark->seq = cb_get_u64(bytes + 8);
+        memcpy(ret_mark->stream.bytes, bytes + 16, CB_IDENTIFIER_BYTES);
+        memcpy(ret_mark->digest.bytes, bytes + 32, CB_HASH_BYTES);
     }
     return status == CB_NOT_FOUND ? CB_OK : status;
 }
@@ -53,7 +55,9 @@ cb_status cb_up_mark_put(cb_store *store, const cb_up_mark *mark,
 {
     uint8_t bytes[UP_MARK_BYTES];
     cb_put_u64(bytes, mark->version);
-    memcpy(bytes + 8, mark->digest.bytes, CB_HASH_BYTES);
+    cb_put_u64(bytes + 8, mark->seq);
+    memcpy(bytes + 16, mark->stream.bytes, CB_IDENTIFIER_BYTES);
+    memcpy(bytes + 32, mark->digest.bytes, CB_HASH_BYTES);
     return cb_mark_put(store, "mail.up", bytes, sizeof bytes, reterr_error);
 }
 
@@ -110,6 +114,19 @@ static cb_status take_entries(cb_session *session, const cb_outbox_step *step,
     return status == CB_END ? CB_OK : status;
 }
 
+/* Only what was in the mail that the hub says it has. */
+static cb_status confirm_keys(cb_session *session, const cb_receipt *receipt,
+                              cb_error *error)
+{
+    cb_up_mark mark;
+    cb_status status = cb_up_mark_get(session->store, &mark, error);
+    if (status != CB_OK || mark.version == 0 || receipt->mail < mark.version ||
+        memcmp(&mark.stream, &session->identity.stream, sizeof mark.stream)) {
+        return status;
+    }
+    return cb_exchange_keys_confirmed(session->store, mark.seq, error);
+}
+
 static cb_status keep_receipt(cb_session *session, const cb_outbox_step *step,
                               cb_error *error)
 {
@@ -128,8 +145,7 @@ static cb_status keep_receipt(cb_session *session, const cb_outbox_step *step,
         status = cb_exchange_accepted(session->store, &step->own.stream,
                                       step->own.seq, &step->own.hash, error);
     }
-    return status == CB_OK ? cb_exchange_keys_confirmed(
-                                 session->store, step->receipt.mail, error)
+    return status == CB_OK ? confirm_keys(session, &step->receipt, error)
                            : status;
 }
 

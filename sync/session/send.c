@@ -119,6 +119,87 @@ static cb_status fail_fork(cb_session *session, cb_git_fetch *fetch,
     return status;
 }
 
+/* ------------------------------------------------ this store is an older copy
+ */
+
+static cb_status take_segment(cb_session *session, const cb_stream_step *step,
+                              cb_error *error)
+{
+    const cb_ingest how = { .whole_stream = true, .log_index = -1 };
+    cb_segment_reader reader;
+    cb_status status = CB_OK;
+    cb_segment_reader_init(&reader, cb_span_of_buffer(&step->segment));
+    while (status == CB_OK) {
+        cb_span entry;
+        cb_ingest_outcome outcome = CB_INGEST_KNOWN;
+        status = cb_segment_reader_next(&reader, &entry, error);
+        if (status == CB_OK) {
+            status = cb_exchange_ingest(session->store, entry, &how, &outcome,
+                                        error);
+        }
+        session->report->received_entries +=
+            status == CB_OK && outcome != CB_INGEST_KNOWN;
+    }
+    return status == CB_END ? CB_OK : status;
+}
+
+static cb_status settle(cb_session *session, cb_error *error)
+{
+    size_t cases = 0;
+    size_t conflicts = 0;
+    cb_status status =
+        cb_exchange_settle(session->store, &cases, &conflicts, error);
+    if (status == CB_OK) {
+        session->report->cases_changed += cases;
+        session->report->conflicts_new += conflicts;
+    }
+    return status;
+}
+
+/* One transaction for each segment of ours that the other copy sent. */
+static cb_status take_back_step(cb_session *session,
+                                const cb_git_repository *repository,
+                                const cb_git_oid *oid, cb_error *error)
+{
+    cb_stream_step step;
+    cb_status status = cb_stream_step_read(
+        repository, oid, &session->identity.stream, &step, error);
+    if (status != CB_OK) {
+        return status;
+    }
+    status = cb_store_begin(session->store, error);
+    if (status == CB_OK) {
+        status = take_segment(session, &step, error);
+        if (status == CB_OK) {
+            status = settle(session, error);
+        }
+        if (status == CB_OK) {
+            status = cb_store_commit(session->store, error);
+        }
+        if (status != CB_OK) {
+            cb_store_abort(session->store);
+        }
+    }
+    cb_stream_step_clear(&step);
+    return status;
+}
+
+static cb_status take_back(cb_session *session, const cb_git_fetch *fetch,
+                           cb_error *error)
+{
+    cb_git_oid_list history = { 0 };
+    cb_git_oid tip = cb_git_fetch_tip(fetch);
+    const cb_git_repository *repository = cb_git_fetch_repository(fetch);
+    cb_status status = cb_git_history_read(repository, &tip, NULL,
+                                           STREAM_COMMITS_MAX, &history, error);
+    for (size_t i = 0; status == CB_OK && i < history.count; i++) {
+        status = take_back_step(session, repository, &history.items[i], error);
+    }
+    cb_git_oid_list_clear(&history);
+    return status;
+}
+
+/* The log host's stream is not ours: whose is it, and what of it? */
 static cb_status judge_stranger(cb_session *session, cb_error *error)
 {
     cb_git_fetch *fetch = NULL;
@@ -132,20 +213,22 @@ static cb_status judge_stranger(cb_session *session, cb_error *error)
         cb_git_oid tip = cb_git_fetch_tip(fetch);
         status = compare_history(session, cb_git_fetch_repository(fetch), &tip,
                                  &result, error);
+    }
+    if (status == CB_OK && result == OTHER) {
+        status = fail_fork(session, fetch, error);
+    } else if (status == CB_OK) {
+        status = take_back(session, fetch, error);
+    }
+    if (status != CB_OK) {
         cb_error_meaning(error, "what the log host holds of this store's "
                                 "stream does not verify; nothing was sent; "
                                 "nothing here is lost");
-    }
-    if (status == CB_OK) {
-        status = result == OTHER ? fail_fork(session, fetch, error)
-                                 : fail_ahead(error);
     }
     cb_git_fetch_end(fetch);
     return status;
 }
 
-/* ------------------------------------------------------------------- sending
- */
+/* ------------------------------------------------------------------ sending */
 
 /* What arrived but was not marked, because the last sync was cut off. */
 static cb_status mark_pushed(cb_session *session, const cb_own_stream *own,
@@ -171,11 +254,15 @@ static bool was_pushed(const cb_own_stream *own, size_t first)
     return false;
 }
 
-/* From which step on the log host lacks our stream. */
+/*
+ * From which step on the log host lacks our stream.  `ret_copy`: it has more of
+ * it than this store wrote, which was taken back in.
+ */
 static cb_status find_start(cb_session *session, cb_own_stream *own,
-                            size_t *ret_first, cb_error *error)
+                            size_t *ret_first, bool *ret_copy, cb_error *error)
 {
     cb_status status = cb_exchange_cut(session->store, error);
+    *ret_copy = false;
     if (status == CB_OK) {
         status =
             cb_own_stream_make(session->store, session->outgoing, own, error);
@@ -183,7 +270,9 @@ static cb_status find_start(cb_session *session, cb_own_stream *own,
     if (status == CB_OK) {
         status = cb_own_stream_match(own, own_remote(session), ret_first);
         if (status == CB_NOT_FOUND) {
-            status = judge_stranger(session, error);
+            *ret_copy = true;
+            *ret_first = own->count;
+            return judge_stranger(session, error);
         }
     }
     if (status == CB_OK && was_pushed(own, *ret_first)) {
@@ -192,7 +281,7 @@ static cb_status find_start(cb_session *session, cb_own_stream *own,
     return status;
 }
 
-static cb_status send_stream(cb_session *session, const cb_own_stream *own,
+static cb_status push_stream(cb_session *session, const cb_own_stream *own,
                              size_t first, cb_error *error)
 {
     cb_own_sent sent = { 0 };
@@ -202,34 +291,53 @@ static cb_status send_stream(cb_session *session, const cb_own_stream *own,
                                     session->transport, own, first,
                                     session->options->progress, &sent, error);
     }
-    session->report->sent_entries = sent.entries;
-    session->report->sent_segments = sent.segments;
+    session->report->sent_entries += sent.entries;
+    session->report->sent_segments += sent.segments;
     return status;
 }
 
-cb_status cb_session_send(cb_session *session, cb_error *reterr_error)
+/* Keys first: whoever sees an entry can then have its key as well. */
+static cb_status send_stream(cb_session *session, bool *ret_copy,
+                             cb_error *error)
 {
-    if (session->identity.restored || session->ahead_elsewhere) {
-        return fail_ahead(reterr_error);
-    }
     cb_own_stream own = { 0 };
     size_t first = 0;
-    cb_status status = find_start(session, &own, &first, reterr_error);
+    cb_status status = find_start(session, &own, &first, ret_copy, error);
     if (status == CB_OK && session->report->hub_behind) {
-        status = cb_exchange_keys_doubted(session->store, reterr_error);
-    }
-    /* Keys first: whoever sees an entry can then have its key as well. */
-    if (status == CB_OK) {
-        status = cb_session_send_mail(session, reterr_error);
+        status = cb_exchange_keys_doubted(session->store, error);
     }
     if (status == CB_OK) {
-        status = send_stream(session, &own, first, reterr_error);
+        status = cb_session_send_mail(session, error);
+    }
+    if (status == CB_OK && !*ret_copy) {
+        status = push_stream(session, &own, first, error);
     }
     cb_own_stream_clear(&own);
     return status;
 }
 
-/* -------------------------------------------------------------------- plan */
+cb_status cb_session_send(cb_session *session, cb_error *reterr_error)
+{
+    bool copy = false;
+    cb_status status = send_stream(session, &copy, reterr_error);
+    if (status == CB_OK && session->ahead_elsewhere && !copy) {
+        return fail_ahead(reterr_error);
+    }
+    if (status != CB_OK || (!copy && !session->identity.restored)) {
+        return status;
+    }
+    /* All of the old stream that there is stands here and there. */
+    status = cb_exchange_begin_incarnation(session->store, reterr_error);
+    if (status == CB_OK) {
+        session->report->began_anew = true;
+        session->ahead_elsewhere = false;
+        cb_store_identify(session->store, &session->identity);
+        status = send_stream(session, &copy, reterr_error);
+    }
+    return status;
+}
+
+/* --------------------------------------------------------------------- plan */
 
 static cb_status add_size(void *context, cb_span entry, uint64_t log_index,
                           cb_error *error)

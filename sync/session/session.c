@@ -99,7 +99,7 @@ static cb_status exchange(cb_session *session, cb_error *error)
         }
     }
     status = cb_session_send(session, error);
-    if (status == CB_OK && !session->identity.restored) {
+    if (status == CB_OK) {
         status = cb_exchange_write_witness(session->store, error);
     }
     return received == CB_OK ? status : received;

@@ -43,9 +43,11 @@ CB_NODISCARD cb_status cb_outbox_mark_get(cb_store *store,
                                           cb_outbox_mark *ret_mark,
                                           cb_error *reterr_error);
 
-/* The last mail to the hub and the keys that were in it. */
+/* The last mail to the hub: which keys, and how far our stream was then. */
 typedef struct cb_up_mark {
     uint64_t version;
+    uint64_t seq;
+    cb_stream_id stream;
     cb_hash digest;
 } cb_up_mark;
 

@@ -81,6 +81,9 @@ typedef struct cb_sync_report {
     /* The hub knows less than it once confirmed (restored from a backup):
      * everything it lacks was sent again. */
     bool hub_behind;
+    /* This store was an older copy of itself: what the other copy had sent was
+     * taken back in, and it writes under a new stream from now on. */
+    bool began_anew;
     /* The hub contradicts itself; the error says how. */
     bool hub_not_believed;
 
@@ -95,7 +98,8 @@ typedef struct cb_sync_report {
  *
  * CB_UNREACHABLE: no log at the address, or the line broke; nothing is lost.
  * CB_REFUSED: the log host took something not (its words are the meaning), or
- * this store is an older copy of one that went on elsewhere.  CB_DAMAGED: the
+ * this store is an older copy of one that went on elsewhere, and what that one
+ * wrote is not at the log host.  CB_DAMAGED: the
  * hub contradicts what it signed (the words begin with REORD, ROLLBK, SPLIT,
  * FORK or NOPROOF), or what it sent does not verify; our own entries were sent
  * all the same where that was possible.  CB_PERMISSION: the store belongs to no
