@@ -300,17 +300,19 @@ static void print_report(const cb_cli_session *session, const json_t *document)
     json_int_t unseen = number_of(counts, "signatures_not_checked");
     cb_realm_id realm;
     char fingerprint[CB_FINGERPRINT_TEXT_BYTES] = "unknown";
+    const char *who_says = "";
     if (cb_hex_parse(text_of(document, "realm"), realm.bytes,
                      sizeof realm.bytes)) {
         cb_cli_realm_fingerprint(&realm, fingerprint);
+        who_says = json_is_true(json_object_get(document, "pinned"))
+                       ? ", as known"
+                       : ", as the log says itself";
     }
     cb_cli_print_role(session,
                       strcmp(result, "clean") == 0 ? CB_CLI_GOOD : CB_CLI_BAD,
                       "%-*s%s\n", INDENT, "result", result);
     cb_cli_print(session, "%-*s%s%s\n", INDENT, "service", fingerprint,
-                 json_is_true(json_object_get(document, "pinned"))
-                     ? ", as known"
-                     : ", as the log says itself");
+                 who_says);
     cb_cli_print(session,
                  "%-*s%" JSON_INTEGER_FORMAT " entries, %" JSON_INTEGER_FORMAT
                  " streams, %" JSON_INTEGER_FORMAT " commits\n",

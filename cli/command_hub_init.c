@@ -112,6 +112,21 @@ static cb_status check_place(founding *work)
     return CB_OK;
 }
 
+/* Only a hub that was founded with it may go on with a log that is there. */
+static cb_status check_no_log(founding *work)
+{
+    char path[PATH_BYTES_MAX];
+    struct stat state = { 0 };
+    const char *folder = cb_buffer_text(&work->address);
+    folder += strncmp(folder, "file://", 7) == 0 ? 7 : 0;
+    (void)snprintf(path, sizeof path, "%s/log.git", folder);
+    if (stat(path, &state) == 0) {
+        return refuse(work, CB_EXISTS, "choose another folder with --log",
+                      "there is a log at '%s' already", folder);
+    }
+    return CB_OK;
+}
+
 /* -------------------------------------------------------------- the store */
 
 static cb_status open_store(founding *work)
@@ -125,6 +140,10 @@ static cb_status open_store(founding *work)
     cb_error absent = { 0 };
     status = cb_store_probe(&work->options, &absent);
     if (status == CB_NO_STORE) {
+        status = check_no_log(work);
+        if (status != CB_OK) {
+            return status;
+        }
         status = cb_cli_ask_new_passphrase(session, "New passphrase",
                                            &work->passphrase, &session->error);
         if (status == CB_OK) {
@@ -187,7 +206,10 @@ static cb_status found(founding *work)
     const cb_environment *environment = session->world->environment;
     cb_secret *root_key = NULL;
     cb_store_identity identity;
-    cb_status status = reserve_key_file(work);
+    cb_status status = check_no_log(work);
+    if (status == CB_OK) {
+        status = reserve_key_file(work);
+    }
     if (status != CB_OK) {
         return status;
     }

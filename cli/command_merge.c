@@ -100,8 +100,9 @@ static void print_stream(cb_cli_session *session,
                  cb_cli_count(text, stream->accepted, "entry", "entries"),
                  stream->head_seq);
     if (stream->waiting > 0) {
-        cb_cli_print(session, "           %s for a key\n",
-                     cb_cli_count(text, stream->waiting, "waits", "wait"));
+        cb_cli_print(session,
+                     "           %" PRIu64 " of them came before their key\n",
+                     stream->waiting);
     }
     if (stream->quarantined > 0) {
         cb_cli_print_role(
@@ -123,9 +124,13 @@ static void print_merge(cb_cli_session *session, const cb_hub_report *report)
 {
     char first[CB_CLI_COUNT_BYTES];
     char second[CB_CLI_COUNT_BYTES];
+    size_t giving = 0;
+    for (size_t i = 0; i < report->stream_count; i++) {
+        giving += report->streams[i].accepted > 0 ? 1 : 0;
+    }
     cb_cli_print(
-        session, "taken in   %s from %s\n",
-        cb_cli_count(first, report->accepted, "entry", "entries"),
+        session, "taken in   %s from %zu of %s\n",
+        cb_cli_count(first, report->accepted, "entry", "entries"), giving,
         cb_cli_count(second, report->stream_total, "stream", "streams"));
     if (report->keys_received > 0) {
         cb_cli_print(session, "keys       %" PRIu64 "\n",

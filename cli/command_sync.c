@@ -148,11 +148,11 @@ static void print_safe(const syncing *work)
 {
     const cb_cli_session *session = work->session;
     const cb_sync_report *report = &work->report;
+    char text[CB_CLI_COUNT_BYTES];
     if (report->safe_seq >= report->head_seq) {
-        cb_cli_print_role(session, CB_CLI_GOOD,
-                          "safe       all %" PRIu64 " of yours are at the "
-                          "hub\n",
-                          report->head_seq);
+        cb_cli_print_role(
+            session, CB_CLI_GOOD, "safe       all of yours, %s\n",
+            cb_cli_count(text, report->head_seq, "entry", "entries"));
         return;
     }
     cb_cli_print(session,
