@@ -90,6 +90,10 @@ static cb_status exchange(cb_session *session, cb_error *error)
     }
     received = cb_session_receive(session, &words);
     if (received != CB_OK) {
+        cb_error_meaning(&words, "not everything was received; what was "
+                                 "recorded here is safe");
+        cb_error_next(&words, "sync again; if it says the same, tell the hub's "
+                              "office");
         session->report->hub_not_believed = received == CB_DAMAGED;
         if (error != NULL) {
             *error = words;
