@@ -251,6 +251,15 @@ static void add_record(cb_case_state *state, size_t first, size_t count,
         record.about = record.id;
         record.about_known = true;
     }
+    for (size_t i = 0; i < count; i++) {
+        uint8_t class = state->entries[ops[i].entry].place.class;
+        if (fits[i] && class == (uint8_t)CB_CLASS_V) {
+            record.sides |= CB_SIDE_V;
+
+        } else if (fits[i] && class == (uint8_t)CB_CLASS_O) {
+            record.sides |= CB_SIDE_O;
+        }
+    }
     if (chosen != NULL) {
         record.created = chosen->entry;
         report_other_creates(state, chosen, ops, count, fits);
@@ -282,6 +291,18 @@ size_t cb_case_find_record(const cb_case_state *state, const cb_record_id *id)
         }
     }
     return CB_NOTHING;
+}
+
+unsigned cb_case_sides(const cb_case_state *state, const cb_record_id *person)
+{
+    size_t index = cb_case_find_record(state, person);
+    const cb_case_record *record =
+        index != CB_NOTHING ? &state->records[index] : NULL;
+    if (record == NULL || record->type == NULL ||
+        record->type->about != CB_ABOUT_SELF) {
+        return 0;
+    }
+    return record->sides;
 }
 
 typedef struct typed {

@@ -110,6 +110,7 @@ typedef struct cb_case_record {
     bool about_known;
     cb_record_id about;
     size_t created;  /* entry, CB_NOTHING where only parts are here */
+    unsigned sides;  /* of all creations that may stand: see cb_case_sides */
     size_t first_op; /* into ops sorted by record */
     size_t op_count;
     bool struck;
@@ -247,6 +248,12 @@ CB_NODISCARD cb_status cb_case_collect(cb_case_state *state,
 const size_t *cb_case_of_type(const cb_case_state *state, const char *type,
                               size_t *ret_count);
 size_t cb_case_find_record(const cb_case_state *state, const cb_record_id *id);
+
+#define CB_SIDE_V 1u
+#define CB_SIDE_O 2u
+
+/* The sides on which creations put a person: CB_SIDE_V, CB_SIDE_O, both, 0. */
+unsigned cb_case_sides(const cb_case_state *state, const cb_record_id *person);
 
 /* write.c */
 CB_NODISCARD cb_status cb_case_write(cb_case_state *state,

@@ -52,6 +52,15 @@ typedef struct cb_fact {
     int64_t received_ms; /* display only, never part of the state */
     bool admitted;       /* false: quarantined, held but not folded */
     const json_t *body;  /* borrowed, parsed canonical plaintext */
+    /*
+     * What the author may do, such as "supervisor", by the newest roster that
+     * is held here; borrowed for the call of cb_fold.  None: an override, or a
+     * decision that waits for a role, has no effect and is a finding.  So two
+     * machines that hold the same entries agree once they hold the same roster
+     * too; the state text does not otherwise depend on it.
+     */
+    const char *const *roles;
+    size_t role_count;
 } cb_fact;
 
 #define CB_ISSUE_ID_BYTES      16
@@ -164,6 +173,37 @@ CB_PUBLIC cb_fact_standing cb_case_state_standing(const cb_case_state *state,
 CB_PUBLIC bool cb_case_state_knew(const cb_case_state *state, size_t a,
                                   size_t b);
 
+/*
+ * What a new entry must name as body.deps: new reference to an array of
+ * {"class":...,"heads":[...],"person":...}, sorted as there.  For each
+ * compartment these are the entries that count and that no other entry of that
+ * compartment was written in knowledge of.  One that only an entry of another
+ * compartment builds on is still named: who may not read that other one would
+ * otherwise not see what was known.
+ *
+ * At most CB_DEPENDENCIES_MAX in all.  Where there are more, each stream's
+ * newest (by length of the chain of its causes, then hash) comes before any
+ * stream's second, so that one device that forks itself cannot push out what
+ * others wrote.  What is left out is safe to leave out: the new entry counts as
+ * written without knowledge of it, hence replaces nothing of it, and it stays a
+ * head for the next one to name.
+ *
+ * CB_NO_MEMORY.
+ */
+CB_NODISCARD CB_PUBLIC cb_status cb_case_state_heads(const cb_case_state *state,
+                                                     json_t **ret_groups,
+                                                     cb_error *reterr_error);
+
+/*
+ * The side on which a party's records are written: 'V', 'O', or zero where
+ * nobody put the person on one, or where entries put her on both; then
+ * *ret_ambiguous is true, an alert says so, and nothing should be written about
+ * her before a person has said on which side it belongs.
+ */
+CB_PUBLIC char cb_case_state_side(const cb_case_state *state,
+                                  const cb_record_id *party,
+                                  bool *ret_ambiguous);
+
 /* Sorted by form, then id; findings last. */
 CB_PUBLIC size_t cb_case_state_issue_count(const cb_case_state *state);
 CB_PUBLIC const cb_issue *cb_case_state_issue(const cb_case_state *state,
@@ -192,5 +232,20 @@ CB_PUBLIC cb_record_id cb_case_state_record_id(const cb_case_state *state,
                                                size_t record);
 CB_PUBLIC const char *cb_case_state_record_type(const cb_case_state *state,
                                                 size_t record);
+
+/* Where a record of this case stands.  Pointers are borrowed. */
+typedef struct cb_record_standing {
+    const char *type;
+    const cb_record_id *about; /* the party concerned, or NULL */
+    bool created;              /* else only fields of it may be read here */
+    bool struck;
+    char compartment_class;     /* V O S R C W A of its creation, or zero */
+    const cb_record_id *person; /* of that compartment, or NULL */
+} cb_record_standing;
+
+/* False where no entry that counts speaks of such a record in this case. */
+CB_PUBLIC bool cb_case_state_record(const cb_case_state *state,
+                                    const cb_record_id *id,
+                                    cb_record_standing *ret_record);
 
 #endif
