@@ -2,10 +2,10 @@
 #include "roster/lines.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#define LINES_VERSION 1
+#define LINES_VERSION      "1"
+#define VERSION_DIGITS_MAX 9
 
 void cb_lines_put(cb_buffer *text, const char *name, const char *value)
 {
@@ -48,7 +48,7 @@ static bool next_line(cb_span text, size_t *position, char *line)
         }
         end++;
     }
-    if (end == text.size || end - start >= CB_LINE_BYTES_MAX) {
+    if (end == text.size || end - start >= CB_LINES_LINE_BYTES) {
         return false;
     }
     memcpy(line, text.bytes + start, end - start);
@@ -65,7 +65,7 @@ static bool take_value(const char *line, const char *name, char *value)
         line[size + 1] != ' ') {
         return false;
     }
-    (void)snprintf(value, CB_LINE_BYTES_MAX, "%s", line + size + 2);
+    (void)snprintf(value, CB_LINES_LINE_BYTES, "%s", line + size + 2);
     return true;
 }
 
@@ -92,15 +92,17 @@ static cb_status check_title(const char *line, const char *title,
                              cb_error *error)
 {
     size_t size = strlen(title);
-    char *end = NULL;
     if (strncmp(line, title, size) != 0 || line[size] != ' ') {
         return other_kind(title, error);
     }
-    long version = strtol(line + size + 1, &end, 10);
-    if (end == line + size + 1 || *end != '\0' || version < 1) {
+    /* One number has one form: no sign, no space, no zero in front. */
+    const char *version = line + size + 1;
+    size_t digits = strspn(version, "0123456789");
+    if (digits == 0 || digits > VERSION_DIGITS_MAX || version[digits] != '\0' ||
+        version[0] == '0') {
         return damaged(title, "version", error);
     }
-    if (version > LINES_VERSION) {
+    if (strcmp(version, LINES_VERSION) != 0) {
         cb_status status =
             cb_error_set(error, CB_NEWER, "the %s was made by a newer version",
                          title + strlen("casebound "));
@@ -115,8 +117,8 @@ cb_status cb_lines_parse(cb_span text, const char *title,
                          cb_lines *lines, cb_error *error)
 {
     CB_ASSERT(count <= CB_LINES_MAX);
-    char line[CB_LINE_BYTES_MAX];
-    char value[CB_LINE_BYTES_MAX];
+    char line[CB_LINES_LINE_BYTES];
+    char value[CB_LINES_LINE_BYTES];
     size_t position = 0;
     lines->names = names;
     lines->count = count;

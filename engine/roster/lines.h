@@ -9,14 +9,15 @@
 
 #include <casebound/entry.h>
 
-#define CB_LINES_MAX      24
-#define CB_LINE_BYTES_MAX 2048
+#define CB_LINES_MAX        24
+/* One line with a zero in place of its end, format section 9. */
+#define CB_LINES_LINE_BYTES 2048
 
 /* Reading: the values of the names asked for, in their order. */
 typedef struct cb_lines {
     const char *const *names;
     size_t count;
-    char values[CB_LINES_MAX][CB_LINE_BYTES_MAX];
+    char values[CB_LINES_MAX][CB_LINES_LINE_BYTES];
     size_t signed_bytes; /* how many of the text's bytes are signed */
     uint8_t signature[CB_SIGNATURE_BYTES];
 } cb_lines;
