@@ -205,7 +205,7 @@ const cb_cli_command cb_cli_command_hub_enrol = {
         "before you hand it over. The same request again gives an admission "
         "for the same person and device. "
         "Roles: facilitator, supervisor, coordinator, auditor, partner, "
-        "safeguarding_lead.",
+        "designated_lead.",
     .examples =
         (const cb_cli_example[]){
             { "casebound hub enrol laptop.request --name 'Ann Baker' --role "

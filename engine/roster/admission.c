@@ -34,7 +34,7 @@ static cb_status check_roles(const cb_admission *admission, cb_error *error)
                 error, CB_INPUT, "'%.32s' is not a role", admission->roles[i]);
             cb_error_meaning(error, "nobody was enrolled");
             cb_error_next(error, "use facilitator, supervisor, coordinator, "
-                                 "auditor, partner or safeguarding_lead");
+                                 "auditor, partner or designated_lead");
             return status;
         }
     }

@@ -7,7 +7,7 @@
 
 static const char *const role_names[] = {
     "facilitator", "supervisor", "coordinator",
-    "auditor",     "partner",    "safeguarding_lead",
+    "auditor",     "partner",    "designated_lead",
 };
 
 cb_status cb_service_put(cb_store *store, const cb_realm_id *realm,
