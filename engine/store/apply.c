@@ -9,6 +9,17 @@
 
 #include <string.h>
 
+/* All hashes of all groups count, whatever their form. */
+static size_t count_dependencies(const json_t *dependencies)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < json_array_size(dependencies); i++) {
+        const json_t *group = json_array_get(dependencies, i);
+        count += json_array_size(cb_json_array(group, "heads"));
+    }
+    return count;
+}
+
 cb_status cb_apply_check(const cb_compartment *compartment,
                          const cb_person_id *author, const json_t *body,
                          cb_error *error)
@@ -30,6 +41,12 @@ cb_status cb_apply_check(const cb_compartment *compartment,
         return cb_error_set(error, CB_INPUT,
                             "the body does not have the members of a case "
                             "entry");
+    }
+    /* The fold would pass it over: rather say so than let it stand applied. */
+    if (count_dependencies(dependencies) > CB_DEPENDENCIES_MAX) {
+        return cb_error_set(error, CB_LIMIT,
+                            "it builds on more than %d entries",
+                            CB_DEPENDENCIES_MAX);
     }
     if (json_object_get(where, "person") != NULL &&
         !cb_json_bytes(where, "person", person.bytes, sizeof person.bytes)) {
