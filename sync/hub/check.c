@@ -254,12 +254,6 @@ static cb_status check_update(struct push *push, cb_error *error)
         return cb_error_set(error, CB_REFUSED, "'%s' is not a ref of this log",
                             update->name);
     }
-    if (update->is_removal) {
-        return cb_error_set(error, CB_REFUSED,
-                            "'%s' can only grow: nothing is removed from this "
-                            "log",
-                            update->name);
-    }
     cb_status status =
         cb_git_history_read(push->repository, &update->new_oid,
                             update->is_creation ? NULL : &update->old_oid,
@@ -303,6 +297,22 @@ static cb_status read_realm(const cb_environment *environment,
     return status;
 }
 
+/* Before the objects of the push are opened: one that only removes has none,
+ * and git then names no place for them. */
+static cb_status refuse_removals(const cb_git_update_list *updates,
+                                 cb_error *error)
+{
+    for (size_t i = 0; i < updates->count; i++) {
+        if (updates->items[i].is_removal) {
+            return cb_error_set(error, CB_REFUSED,
+                                "'%s' can only grow: nothing is removed from "
+                                "this log",
+                                updates->items[i].name);
+        }
+    }
+    return CB_OK;
+}
+
 static cb_status check_all(const cb_environment *environment, int descriptor,
                            struct push *push, cb_error *error)
 {
@@ -311,6 +321,9 @@ static cb_status check_all(const cb_environment *environment, int descriptor,
     cb_status status = updates == NULL || push->entries == NULL
                            ? cb_error_set(error, CB_NO_MEMORY, "out of memory")
                            : cb_git_hook_read(descriptor, updates, error);
+    if (status == CB_OK) {
+        status = refuse_removals(updates, error);
+    }
     if (status == CB_OK) {
         status = cb_git_hook_open(&push->repository, error);
     }
