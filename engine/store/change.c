@@ -85,9 +85,7 @@ static cb_status override_rules(cb_action *action, cb_error *error)
 static cb_status ask_rules(cb_store *store, cb_action *action,
                            const json_t *fields, bool exists, cb_error *error)
 {
-    const cb_fact *facts = NULL;
-    size_t count = 0;
-    cb_case_state *state = NULL;
+    const cb_case_state *state = NULL;
     const char *roles[16];
     size_t role_count = 0;
     json_t *role_list = cb_roster_roles(store, &store->identity.person);
@@ -112,10 +110,7 @@ static cb_status ask_rules(cb_store *store, cb_action *action,
         .role_count = role_count,
     };
     cb_status status =
-        cb_facts_load(store, &action->change->case_id, &facts, &count, error);
-    if (status == CB_OK) {
-        status = cb_fold(store->model, facts, count, &state, error);
-    }
+        cb_facts_state(store, &action->change->case_id, &state, error);
     if (status == CB_OK) {
         status = cb_rules_evaluate(store->model, state, &proposal,
                                    &action->verdicts, error);
@@ -126,7 +121,6 @@ static cb_status ask_rules(cb_store *store, cb_action *action,
     if (status == CB_OK) {
         status = cb_verdict_list_check(action->verdicts, &store->naming, error);
     }
-    cb_case_state_destroy(state);
     json_decref(role_list);
     return status;
 }

@@ -11,6 +11,7 @@
 
 static void empty_slot(cb_case_cache *slot)
 {
+    cb_case_state_destroy(slot->state);
     for (size_t i = 0; i < slot->count; i++) {
         /* The cache owns the reference that the fact shows as const. */
         union {
@@ -154,6 +155,24 @@ cb_status cb_facts_load(cb_store *store, const cb_case_id *case_id,
     return CB_OK;
 }
 
+cb_status cb_facts_state(cb_store *store, const cb_case_id *case_id,
+                         const cb_case_state **ret_state, cb_error *error)
+{
+    const cb_fact *facts = NULL;
+    size_t count = 0;
+    cb_status status = cb_facts_load(store, case_id, &facts, &count, error);
+    if (status != CB_OK) {
+        return status;
+    }
+    cb_case_cache *slot = find_slot(store, case_id);
+    CB_ASSERT(slot != NULL);
+    if (slot->state == NULL) {
+        status = cb_fold(store->model, facts, count, &slot->state, error);
+    }
+    *ret_state = slot->state;
+    return status;
+}
+
 cb_status cb_facts_add(cb_store *store, const cb_case_id *case_id,
                        const cb_fact *fact, cb_error *error)
 {
@@ -168,6 +187,8 @@ cb_status cb_facts_add(cb_store *store, const cb_case_id *case_id,
         json_t *owned;
     } body = { .shown = fact->body };
 
+    cb_case_state_destroy(slot->state);
+    slot->state = NULL;
     kept.body = json_incref(body.owned);
     cb_status status = push(slot, &kept, error);
     if (status != CB_OK) {

@@ -22,7 +22,7 @@
 #include <casebound/exchange.h>
 
 #define CB_SIGNING_KEY_BYTES 64
-#define CB_CASE_CACHE_SLOTS  32
+#define CB_CASE_CACHE_SLOTS  64
 
 /* One compartment: a class, and for V and O the person it is about. */
 typedef struct cb_compartment {
@@ -38,6 +38,7 @@ typedef struct cb_case_cache {
     cb_fact *facts;
     size_t count;
     size_t capacity;
+    cb_case_state *state; /* folded of these facts, or NULL */
 } cb_case_cache;
 
 struct cb_store {
@@ -193,6 +194,9 @@ cb_status cb_certificate_sign(const cb_realm_id *realm,
 cb_status cb_facts_load(cb_store *store, const cb_case_id *case_id,
                         const cb_fact **ret_facts, size_t *ret_count,
                         cb_error *error);
+/* Their fold, kept as long as they are; borrowed likewise. */
+cb_status cb_facts_state(cb_store *store, const cb_case_id *case_id,
+                         const cb_case_state **ret_state, cb_error *error);
 /* Adds one that was just appended; the body's reference is shared. */
 cb_status cb_facts_add(cb_store *store, const cb_case_id *case_id,
                        const cb_fact *fact, cb_error *error);

@@ -138,18 +138,10 @@ cb_status cb_settle_state(cb_store *store, const cb_case_state *state,
 cb_status cb_settle_case(cb_store *store, const cb_case_id *case_id,
                          size_t *ret_conflicts, cb_error *error)
 {
-    const cb_fact *facts = NULL;
-    size_t count = 0;
-    cb_case_state *state = NULL;
-    cb_status status = cb_facts_load(store, case_id, &facts, &count, error);
-    if (status == CB_OK) {
-        status = cb_fold(store->model, facts, count, &state, error);
-    }
-    if (status == CB_OK) {
-        status = cb_settle_state(store, state, ret_conflicts, error);
-    }
-    cb_case_state_destroy(state);
-    return status;
+    const cb_case_state *state = NULL;
+    cb_status status = cb_facts_state(store, case_id, &state, error);
+    return status == CB_OK ? cb_settle_state(store, state, ret_conflicts, error)
+                           : status;
 }
 
 /* One case that is too large must not keep the others from being merged. */
