@@ -146,6 +146,11 @@ static cb_status post_message(cb_hub_round *merge, cb_device_facts *facts,
     }
     facts->mail_version_out =
         cb_mail_next_version(merge->store, facts->mail_version_out);
+    /* Before it is used: no version is ever used twice. */
+    status = cb_exchange_device_remember(merge->store, facts, error);
+    if (status != CB_OK) {
+        return status;
+    }
     cb_buffer_init(&message, CB_MAIL_BYTES_MAX);
     status = cb_exchange_write_mail(merge->store, &facts->device,
                                     facts->mail_version_out, &message, error);

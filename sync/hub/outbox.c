@@ -103,6 +103,7 @@ static cb_status adopt(cb_outbox *outbox, const char *ref, cb_error *error)
                      : status;
     }
     if (status == CB_OK) {
+        uint64_t seen = outbox->facts.receipt_size;
         start_anew(outbox);
         memcpy(outbox->facts.outbox_commit, tip.bytes, sizeof tip.bytes);
         outbox->facts.outbox_log_index = receipt.upto;
@@ -112,6 +113,7 @@ static cb_status adopt(cb_outbox *outbox, const char *ref, cb_error *error)
                                       &merge->log_key, &checkpoint, error);
         if (status == CB_OK) {
             outbox->facts.receipt_size = checkpoint.head.size;
+            outbox->lost_size = seen > checkpoint.head.size ? seen : 0;
         }
     }
     cb_receipt_clear(&receipt);
@@ -126,6 +128,7 @@ static cb_status find_place(cb_outbox *outbox, const char *ref, cb_error *error)
     memcpy(known.bytes, outbox->facts.outbox_commit, sizeof known.bytes);
     bool some = !cb_is_zero(known.bytes, sizeof known.bytes);
     if (remote == NULL) {
+        outbox->lost_size = outbox->facts.receipt_size;
         start_anew(outbox);
         return CB_OK;
     }
@@ -165,11 +168,11 @@ static cb_status fill_receipt(cb_outbox *outbox, cb_span segment,
                                  sizeof receipt->segment.bytes, segment.bytes,
                                  segment.size, NULL, 0);
     }
-    cb_buffer_append_span(&receipt->note, cb_span_of_buffer(&merge->note));
+    cb_buffer_append_span(&receipt->note, cb_span_of_buffer(&outbox->note));
     return receipt->from == 0
                ? cb_buffer_check(&receipt->note, error)
                : cb_tree_prove_consistency(&source, receipt->from,
-                                           merge->head.size,
+                                           outbox->head.size,
                                            &receipt->consistency, error);
 }
 
@@ -208,7 +211,7 @@ static cb_status flush(cb_outbox *outbox, cb_error *error)
     }
     if (status == CB_OK) {
         memcpy(outbox->facts.outbox_commit, oid.bytes, sizeof oid.bytes);
-        outbox->facts.receipt_size = merge->head.size;
+        outbox->facts.receipt_size = outbox->head.size;
         outbox->number++;
         outbox->delivered += outbox->builder.count;
         cb_segment_builder_clear(&outbox->builder);
@@ -279,6 +282,47 @@ static cb_status remember(cb_outbox *outbox, bool sent, cb_error *error)
     return status;
 }
 
+static cb_status show(cb_outbox *outbox, const cb_tree_head *head, cb_span note,
+                      cb_error *error)
+{
+    outbox->head = *head;
+    cb_buffer_clear(&outbox->note);
+    cb_buffer_init(&outbox->note, CB_CHECKPOINT_BYTES_MAX);
+    cb_buffer_append_span(&outbox->note, note);
+    return cb_buffer_check(&outbox->note, error);
+}
+
+/*
+ * A receipt was lost with the log host's newest state.  The device proves the
+ * log's growth from the checkpoint in it, so that one is shown again first.
+ */
+static cb_status bridge(cb_outbox *outbox, cb_error *error)
+{
+    cb_tree_head head = { 0 };
+    cb_buffer note;
+    size_t accepted_count = outbox->accepted_count;
+    cb_buffer_init(&note, CB_CHECKPOINT_BYTES_MAX);
+    cb_status status =
+        cb_exchange_checkpoint(outbox->merge->store, outbox->lost_size,
+                               &head.size, &head.root, &note, error);
+    if (status == CB_NOT_FOUND ||
+        (status == CB_OK && head.size != outbox->lost_size)) {
+        cb_buffer_clear(&note);
+        return CB_OK;
+    }
+    if (status == CB_OK) {
+        status = show(outbox, &head, cb_span_of_buffer(&note), error);
+    }
+    if (status == CB_OK) {
+        outbox->accepted_count = 0; /* they may lie behind it */
+        outbox->upto = outbox->facts.outbox_log_index;
+        status = flush(outbox, error);
+        outbox->accepted_count = accepted_count;
+    }
+    cb_buffer_clear(&note);
+    return status;
+}
+
 static cb_status write_outbox(cb_outbox *outbox, cb_error *error)
 {
     cb_hub_round *merge = outbox->merge;
@@ -292,6 +336,15 @@ static cb_status write_outbox(cb_outbox *outbox, cb_error *error)
     }
     if (status == CB_OK) {
         number = outbox->number;
+        status = outbox->lost_size <= outbox->facts.receipt_size
+                     ? CB_OK
+                     : bridge(outbox, error);
+    }
+    if (status == CB_OK) {
+        status =
+            show(outbox, &merge->head, cb_span_of_buffer(&merge->note), error);
+    }
+    if (status == CB_OK) {
         outbox->upto = outbox->facts.outbox_log_index;
         status = cb_exchange_outbox_entries(
             merge->store, &outbox->facts.device, outbox->facts.outbox_log_index,
@@ -338,6 +391,7 @@ static cb_status one_device(cb_hub_round *merge, const cb_device_facts *facts,
         status = write_outbox(outbox, &words);
     }
     cb_segment_builder_clear(&outbox->builder);
+    cb_buffer_clear(&outbox->note);
     free(outbox);
     if (status == CB_DAMAGED || status == CB_INPUT) {
         cb_hub_stream_report row = { .device = facts->device,

@@ -12,6 +12,12 @@ typedef struct cb_outbox {
     cb_hash told;    /* of what the last receipt said about the device */
     uint64_t upto;
     uint64_t first_size; /* checkpoint that its opening names */
+    /* What the next receipt shows: the newest checkpoint, or an earlier one. */
+    cb_tree_head head;
+    cb_buffer note;
+    /* The device may have seen this one in a receipt that the log host lost;
+     * zero: it has not. */
+    uint64_t lost_size;
     cb_segment_builder builder;
     uint64_t positions[CB_SEGMENT_ENTRIES_MAX];
     uint64_t delivered;

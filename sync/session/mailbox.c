@@ -203,6 +203,26 @@ cb_status cb_session_mail_due(cb_session *session, bool *ret_due,
     return status;
 }
 
+/*
+ * No version is used twice, whatever the clock does: it is taken before the
+ * message is made, for the hub may have got a message that we do not know of.
+ */
+static cb_status take_version(cb_session *session, uint64_t *ret_version,
+                              cb_error *error)
+{
+    uint8_t bytes[8];
+    uint64_t last = 0;
+    cb_status status =
+        get_version(session->store, "mail.up.version", &last, error);
+    if (status == CB_OK) {
+        *ret_version = cb_mail_next_version(session->store, last);
+        cb_put_u64(bytes, *ret_version);
+        status = cb_mark_put(session->store, "mail.up.version", bytes,
+                             sizeof bytes, error);
+    }
+    return status;
+}
+
 /* The message and what was in it, once it has arrived. */
 cb_status cb_session_send_mail(cb_session *session, cb_error *reterr_error)
 {
@@ -217,7 +237,7 @@ cb_status cb_session_send_mail(cb_session *session, cb_error *reterr_error)
     cb_status status =
         cb_session_mail_due(session, &due, &digest, reterr_error);
     if (status == CB_OK && due) {
-        status = cb_up_mark_get(session->store, &mark, reterr_error);
+        status = take_version(session, &mark.version, reterr_error);
     }
     if (status != CB_OK || !due) {
         return status;
@@ -225,7 +245,6 @@ cb_status cb_session_send_mail(cb_session *session, cb_error *reterr_error)
     cb_store_identify(session->store, &identity);
     mark.seq = identity.head_seq;
     mark.stream = identity.stream;
-    mark.version = cb_mail_next_version(session->store, mark.version);
     mark.digest = digest;
     cb_buffer_init(&message, CB_MAIL_BYTES_MAX);
     status = cb_exchange_write_mail(session->store, &session->hub_device,

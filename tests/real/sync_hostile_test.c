@@ -624,3 +624,98 @@ Test(sync_hostile, two_that_write_one_stream_are_found)
     merge();
     cb_store_close(twin);
 }
+
+Test(sync_hostile, a_fork_past_the_hook_is_kept_and_told)
+{
+    cb_case_id case_id = settled_case();
+    cb_store_close(anna);
+    run("cp -a anna twin");
+    anna = store_kit_open(&kit.stores, "anna");
+    cb_store *twin = store_kit_open(&kit.stores, "twin");
+    (void)store_kit_person(anna, &case_id, "victim", "Casey Example");
+    (void)store_kit_person(twin, &case_id, "victim", "Somebody Else");
+    (void)sync_kit_sync(&kit, anna);
+    merge();
+    run("cp -a log log.anna && rm -rf log && cp -a log.anna log && "
+        "rm log/log.git/hooks/pre-receive && "
+        "git -C log/log.git config receive.denyNonFastForwards false");
+    int code = sync_kit_run(&kit, output, sizeof output,
+                            "R=refs/heads/device/%s; git -C log/log.git "
+                            "update-ref $R $R^",
+                            stream_hex(anna));
+    cr_assert(code == 0, "%s", output);
+    cb_sync_report told = expect_sync(twin, CB_DAMAGED, "FORK");
+    cr_expect(told.sent_entries > 0);
+    cb_hub_report report = sync_kit_merge(&kit);
+    cr_expect(report.refused_streams == 1 && report.stream_count == 1);
+    cr_expect(report.streams[0].forked > 0);
+    cr_expect(strstr(report.streams[0].reason, "FORK") != NULL, "%s",
+              report.streams[0].reason);
+    cb_hub_report_clear(&report);
+
+    cb_stream_facts facts;
+    const cb_store_identity identity = identity_of(anna);
+    expect_ok(
+        cb_exchange_stream(kit.hub, &identity.stream, &facts, test_error()));
+    cr_expect(facts.frozen && facts.head_seq == identity.head_seq);
+    (void)sync_kit_try_sync(&kit, anna, &told, test_error());
+    cr_expect(told.withheld_total > 0);
+    cr_expect(told.withheld[0].reason[0] != '\0');
+    cb_store_close(twin);
+}
+
+Test(sync_hostile, a_log_host_set_back_is_brought_forward_again)
+{
+    cb_case_id case_id = settled_case();
+    run("cp -a log log.old");
+    (void)store_kit_person(anna, &case_id, "victim", "Casey Example");
+    (void)sync_kit_sync(&kit, anna);
+    merge();
+    (void)sync_kit_sync(&kit, anna);
+    run("rm -rf log && mv log.old log");
+
+    cb_sync_report report = expect_sync(anna, CB_DAMAGED, "ROLLBK");
+    cr_expect(report.hub_behind && report.sent_entries > 0);
+    /* The log grows before the device hears of it. */
+    (void)store_kit_case(bert);
+    (void)sync_kit_sync(&kit, bert);
+    merge();
+    report = sync_kit_sync(&kit, anna);
+    cr_expect(!report.hub_behind);
+    cr_expect(report.safe_seq == report.head_seq);
+    run("git -C log/log.git fsck --strict");
+}
+
+Test(sync_hostile, an_outbox_that_the_log_host_lost_is_written_again)
+{
+    (void)settled_case();
+    (void)store_kit_case(anna);
+    (void)sync_kit_sync(&kit, anna);
+    merge();
+    (void)sync_kit_sync(&kit, anna);
+    int code = sync_kit_run(&kit, output, sizeof output,
+                            "git -C log/log.git update-ref -d "
+                            "refs/heads/outbox/%s",
+                            device_hex(anna));
+    cr_assert(code == 0, "%s", output);
+    cb_sync_report report = expect_sync(anna, CB_DAMAGED, "ROLLBK");
+    cr_expect(report.hub_behind);
+    (void)store_kit_case(bert);
+    (void)sync_kit_sync(&kit, bert);
+    merge();
+    report = sync_kit_sync(&kit, anna);
+    cr_expect(report.receipts == 2 && report.safe_seq == report.head_seq);
+}
+
+Test(sync_hostile, a_log_that_may_not_be_written_to_loses_nothing)
+{
+    if (geteuid() == 0) {
+        cr_skip_test("root may write everywhere");
+    }
+    (void)settled_case();
+    (void)store_kit_case(anna);
+    run("chmod -R a-w log/log.git");
+    (void)expect_sync(anna, CB_PERMISSION, "may not be written");
+    run("chmod -R u+w log/log.git");
+    (void)sync_kit_sync(&kit, anna);
+}

@@ -137,3 +137,83 @@ Test(sync, leaves_a_log_that_stock_git_finds_clean)
                            "ls-tree -r log | grep -c checkpoint") == 0,
               "%s", output);
 }
+
+/* Both write in one case without knowing of each other; then they sync. */
+static cb_hash write_apart_and_sync(bool anna_first, cb_case_id *case_id)
+{
+    cb_store *first = anna_first ? anna : bert;
+    cb_store *second = anna_first ? bert : anna;
+    *case_id = store_kit_case(anna);
+    (void)sync_kit_sync(&kit, anna);
+    (void)sync_kit_sync(&kit, bert);
+    merge();
+    permit(bert, case_id);
+    merge();
+    (void)sync_kit_sync(&kit, bert);
+    (void)store_kit_person(anna, case_id, "victim", "Casey Example");
+    (void)store_kit_person(bert, case_id, "offender", "Drew Example");
+
+    (void)sync_kit_sync(&kit, first);
+    merge();
+    (void)sync_kit_sync(&kit, second);
+    merge();
+    (void)sync_kit_sync(&kit, first);
+    (void)sync_kit_sync(&kit, second);
+    expect_same_case(anna, bert, case_id);
+    expect_same_case(anna, kit.hub, case_id);
+    expect_clean(anna);
+    expect_clean(bert);
+    return store_kit_fingerprint(kit.hub, case_id);
+}
+
+Test(sync, gives_one_state_in_whatever_order_people_sync)
+{
+    cb_case_id case_id;
+    for (int anna_first = 0; anna_first < 2; anna_first++) {
+        if (anna_first == 1) {
+            end();
+            begin();
+        }
+        (void)write_apart_and_sync(anna_first == 1, &case_id);
+    }
+}
+
+Test(sync, keeps_the_tiles_of_one_checkpoint_beside_it)
+{
+    uint64_t size = 0;
+    cb_case_id case_id = store_kit_case(anna);
+    (void)sync_kit_sync(&kit, bert);
+    for (int round = 0; round < 4; round++) {
+        for (int i = 0; i < 170; i++) {
+            (void)store_kit_person(anna, &case_id, "victim", "Casey Example");
+        }
+        (void)sync_kit_sync(&kit, anna);
+        cb_hub_report report = sync_kit_merge(&kit);
+        size = report.log_size;
+        cb_hub_report_clear(&report);
+        (void)sync_kit_sync(&kit, anna);
+        expect_clean(anna);
+    }
+    cr_assert(size > 512);
+    cr_expect(sync_kit_run(&kit, output, sizeof output,
+                           "cd log/log.git && git ls-tree -r --name-only log "
+                           "&& git fsck --strict") == 0);
+    cr_expect(strstr(output, "tile/entries/000\n") != NULL);
+    cr_expect(strstr(output, "tile/0/001\n") != NULL);
+    cr_expect(strstr(output, "tile/1/000.p/") != NULL);
+    cr_expect(strstr(output, "tile/0/000.p/") == NULL, "%s", output);
+    cr_expect(sync_kit_run(&kit, output, sizeof output,
+                           "cd log/log.git && git ls-tree -r log | wc -l && "
+                           "git ls-tree -r -t log") == 0);
+    cr_expect(strstr(output, "4b825dc642cb6eb9a060e54bf8d69288fbee4904") ==
+                  NULL,
+              "an empty folder is left: %s", output);
+
+    /* More than one segment in an outbox at once. */
+    permit(bert, &case_id);
+    merge();
+    cb_sync_report report = sync_kit_sync(&kit, bert);
+    cr_expect(report.receipts > 1, "%llu receipts",
+              (unsigned long long)report.receipts);
+    expect_same_case(anna, bert, &case_id);
+}
