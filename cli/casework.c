@@ -298,7 +298,7 @@ void cb_cli_change_clear(cb_cli_change *change)
 static bool name_reference(void *context, const cb_field *field, const char *id,
                            cb_buffer *text)
 {
-    const cb_naming *naming = context;
+    const cb_naming *naming = cb_store_naming(cb_cli_store(context));
     cb_record_id record;
     cb_person_id person;
     const char *name = NULL;
@@ -318,17 +318,9 @@ static bool name_reference(void *context, const cb_field *field, const char *id,
     return true;
 }
 
-static const cb_model_words words_without_moments = {
-    .reference = name_reference,
-};
-
 static cb_model_words words_of(cb_cli_session *session)
 {
-    const cb_naming *naming = cb_store_naming(cb_cli_store(session));
-    cb_model_words words = words_without_moments;
-    /* It is only read through; the model's type has no const. */
-    words.context = (void *)(uintptr_t)naming;
-    return words;
+    return (cb_model_words){ .context = session, .reference = name_reference };
 }
 
 void cb_cli_summarise(cb_cli_session *session, const cb_type *type,

@@ -197,13 +197,14 @@ static cb_status open_record(cb_cli_session *session, cb_record_id *ret_record,
             ? NULL
             : cb_model_type(cb_store_model(cb_cli_store(session)), name);
     if (*ret_type == NULL) {
-        status = cb_error_set(&session->error, CB_NEWER,
-                              "the record is of a type that this version does "
-                              "not know");
+        cb_error_set(&session->error, CB_NEWER,
+                     "the record is of a type that this version does "
+                     "not know");
         cb_error_meaning(&session->error, "it is kept as it is; nothing was "
                                           "changed");
+        return CB_NEWER;
     }
-    return status;
+    return CB_OK;
 }
 
 static cb_status run_amend(cb_cli_session *session)

@@ -6,7 +6,6 @@
 #include <casebound/store.h>
 #include <casebound/when.h>
 
-#include <ctype.h>
 #include <string.h>
 
 #include "access.h"
@@ -313,15 +312,20 @@ static void append_proof(const cb_cli_session *session, cb_buffer *page,
 
 /* ------------------------------------------------------------------- case */
 
+static bool is_capital(char letter)
+{
+    return letter >= 'A' && letter <= 'Z';
+}
+
 /* "Domestic abuse" inside a line as "domestic abuse"; "MAPPA" stays. */
 static void append_lower(cb_buffer *text, const char *title)
 {
-    char first[2] = { title[0], '\0' };
-    if (title[0] != '\0' && !isupper((unsigned char)title[1])) {
-        first[0] = (char)tolower((unsigned char)title[0]);
+    if (is_capital(title[0]) && !is_capital(title[1])) {
+        char first = (char)(title[0] - 'A' + 'a');
+        cb_buffer_append(text, &first, 1);
+        title++;
     }
-    cb_buffer_append_text(text, first);
-    cb_buffer_append_text(text, title[0] == '\0' ? "" : title + 1);
+    cb_buffer_append_text(text, title);
 }
 
 static void append_heading(cb_buffer *page, size_t columns,
