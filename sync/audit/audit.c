@@ -195,9 +195,9 @@ static void count_signatures(cb_audit_run *run)
         const cb_audit_stream *stream = cb_audit_table_at(&run->streams, i);
         entries += stream->opened ? stream->entries : 0;
     }
-    if (!run->full && entries > run->signatures_checked) {
+    if (!run->full && entries > run->entries_checked) {
         cb_report_gap(&run->report, CB_GAP_SIGNATURES,
-                      entries - run->signatures_checked);
+                      entries - run->entries_checked);
     }
 }
 

@@ -40,6 +40,7 @@ bool cb_audit_judge_signature(cb_audit_run *run, const cb_audit_stream *stream,
                               const cb_stub *stub)
 {
     run->signatures_checked++;
+    run->entries_checked++;
     return cb_stub_verify(stub, stream->key, NULL) == CB_OK;
 }
 

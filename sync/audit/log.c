@@ -9,17 +9,19 @@ void cb_audit_log_init(cb_audit_log *log, const cb_git_repository *repository,
     *log = (cb_audit_log){ .repository = repository, .tree = *tree };
 }
 
-static void close_folders(cb_audit_log *log, size_t depth)
+static void close_folders(cb_audit_trail *trail, size_t depth)
 {
-    while (log->depth > depth) {
-        log->depth--;
-        cb_git_entry_list_clear(&log->folders[log->depth].list);
+    while (trail->depth > depth) {
+        trail->depth--;
+        cb_git_entry_list_clear(&trail->folders[trail->depth].list);
     }
 }
 
 void cb_audit_log_clear(cb_audit_log *log)
 {
-    close_folders(log, 0);
+    for (size_t i = 0; i < sizeof log->trails / sizeof log->trails[0]; i++) {
+        close_folders(&log->trails[i], 0);
+    }
 }
 
 static const cb_git_entry *find_entry(const cb_git_entry_list *list,
@@ -35,25 +37,36 @@ static const cb_git_entry *find_entry(const cb_git_entry_list *list,
 }
 
 /* The folder at `depth`, whose name is the path's part before it. */
-static cb_status open_folder(cb_audit_log *log, size_t depth, const char *name,
-                             size_t length, const cb_git_oid *tree,
-                             cb_error *error)
+static cb_status open_folder(const cb_audit_log *log, cb_audit_trail *trail,
+                             size_t depth, const char *name, size_t length,
+                             const cb_git_oid *tree, cb_error *error)
 {
-    cb_audit_folder *folder = &log->folders[depth];
-    if (log->depth > depth && strncmp(folder->name, name, length) == 0 &&
+    cb_audit_folder *folder = &trail->folders[depth];
+    if (trail->depth > depth && strncmp(folder->name, name, length) == 0 &&
         folder->name[length] == '\0') {
         return CB_OK;
     }
-    close_folders(log, depth);
+    close_folders(trail, depth);
     cb_status status =
         cb_git_tree_read(log->repository, tree, CB_GIT_TREE_BYTES_MAX / 28,
                          &folder->list, error);
     if (status == CB_OK) {
         memcpy(folder->name, name, length);
         folder->name[length] = '\0';
-        log->depth = depth + 1;
+        trail->depth = depth + 1;
     }
     return status;
+}
+
+static cb_audit_trail *choose_trail(cb_audit_log *log, const char *path)
+{
+    static const char *const prefixes[] = { "tile/entries/", "tile/0/" };
+    for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++) {
+        if (strncmp(path, prefixes[i], strlen(prefixes[i])) == 0) {
+            return &log->trails[i];
+        }
+    }
+    return &log->trails[2];
 }
 
 cb_status cb_audit_log_read(cb_audit_log *log, const char *path,
@@ -64,12 +77,14 @@ cb_status cb_audit_log_read(cb_audit_log *log, const char *path,
     if (!cb_git_path_valid(path)) {
         return CB_NOT_FOUND;
     }
-    cb_status status = open_folder(log, 0, "", 0, &log->tree, reterr_error);
+    cb_audit_trail *trail = choose_trail(log, path);
+    cb_status status =
+        open_folder(log, trail, 0, "", 0, &log->tree, reterr_error);
     for (size_t depth = 0; status == CB_OK; depth++) {
         const size_t length = strcspn(path, "/");
         const bool more = path[length] == '/';
         const cb_git_entry *entry =
-            find_entry(&log->folders[depth].list, path, length);
+            find_entry(&trail->folders[depth].list, path, length);
         if (entry == NULL || entry->is_folder != more) {
             return CB_NOT_FOUND;
         }
@@ -78,7 +93,7 @@ cb_status cb_audit_log_read(cb_audit_log *log, const char *path,
                                     content, reterr_error);
         }
         CB_ASSERT(depth + 1 < CB_GIT_PATH_DEPTH_MAX);
-        status = open_folder(log, depth + 1, path, length, &entry->oid,
+        status = open_folder(log, trail, depth + 1, path, length, &entry->oid,
                              reterr_error);
         path += length + 1;
     }

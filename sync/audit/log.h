@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The files of the hub's log in one commit, found quickly: the folders of the
- * last path are kept, because tiles are asked for in order.
+ * last paths are kept, because tiles are asked for in order.
  */
 #ifndef CASEBOUND_AUDIT_LOG_H
 #define CASEBOUND_AUDIT_LOG_H
@@ -18,11 +18,17 @@ typedef struct cb_audit_folder {
     cb_git_entry_list list;
 } cb_audit_folder;
 
+/* The folders of one path. */
+typedef struct cb_audit_trail {
+    size_t depth; /* folders that are open */
+    cb_audit_folder folders[CB_GIT_PATH_DEPTH_MAX];
+} cb_audit_trail;
+
 typedef struct cb_audit_log {
     const cb_git_repository *repository;
     cb_git_oid tree;
-    size_t depth; /* folders that are open */
-    cb_audit_folder folders[CB_GIT_PATH_DEPTH_MAX];
+    /* Leaves, hashes of level 0, and the rest: they are read in turns. */
+    cb_audit_trail trails[3];
 } cb_audit_log;
 
 void cb_audit_log_init(cb_audit_log *log, const cb_git_repository *repository,

@@ -120,6 +120,7 @@ typedef struct cb_audit_run {
     bool look_again;
 
     uint64_t signatures_checked;
+    uint64_t entries_checked; /* those of the log's entries among them */
     uint64_t tiles;
     uint64_t bodies;
     uint64_t bodies_absent;
