@@ -12,12 +12,14 @@ static bool is_digit(uint8_t byte)
 }
 
 /*
- * Debian's Jansson recurses up to 2,048 levels; this bounds the depth before
- * it sees the text, and refuses reals, which have no canonical form.
+ * Debian's Jansson recurses up to 2,048 levels and takes some 100 bytes for each
+ * value, however short; this bounds depth and number before it sees the text,
+ * and refuses reals, which have no canonical form.
  */
 static cb_status check_shape(cb_span text, cb_error *error)
 {
     unsigned depth = 0;
+    size_t values = 1;
     bool in_string = false;
     for (size_t i = 0; i < text.size; i++) {
         uint8_t byte = text.bytes[i];
@@ -29,8 +31,11 @@ static cb_status check_shape(cb_span text, cb_error *error)
             }
         } else if (byte == '"') {
             in_string = true;
+        } else if (byte == ',') {
+            values++;
         } else if (byte == '{' || byte == '[') {
             depth++;
+            values++;
             if (depth > CB_JSON_DEPTH_MAX) {
                 return cb_error_set(error, CB_INPUT,
                                     "the JSON text is nested deeper than %d",
@@ -43,17 +48,22 @@ static cb_status check_shape(cb_span text, cb_error *error)
             return cb_error_set(error, CB_INPUT,
                                 "the JSON text holds a real number");
         }
+        if (values > CB_JSON_VALUES_MAX) {
+            return cb_error_set(error, CB_LIMIT,
+                                "the JSON text holds more than %d values",
+                                CB_JSON_VALUES_MAX);
+        }
     }
     return CB_OK;
 }
 
-cb_status cb_json_parse(cb_span text, json_t **ret_value,
-                        cb_error *reterr_error)
+static cb_status parse_within(cb_span text, size_t bytes_max,
+                              json_t **ret_value, cb_error *reterr_error)
 {
-    if (text.size > CB_JSON_DOCUMENT_BYTES_MAX) {
+    if (text.size > bytes_max) {
         return cb_error_set(reterr_error, CB_LIMIT,
-                            "the JSON text is larger than %d bytes",
-                            CB_JSON_DOCUMENT_BYTES_MAX);
+                            "the JSON text is larger than %zu bytes",
+                            bytes_max);
     }
     cb_status status = check_shape(text, reterr_error);
     if (status != CB_OK) {
@@ -69,6 +79,13 @@ cb_status cb_json_parse(cb_span text, json_t **ret_value,
     }
     *ret_value = value;
     return CB_OK;
+}
+
+cb_status cb_json_parse(cb_span text, json_t **ret_value,
+                        cb_error *reterr_error)
+{
+    return parse_within(text, CB_JSON_DOCUMENT_BYTES_MAX, ret_value,
+                        reterr_error);
 }
 
 cb_status cb_json_append(const json_t *value, cb_buffer *text,
@@ -90,10 +107,18 @@ cb_status cb_json_append(const json_t *value, cb_buffer *text,
 cb_status cb_json_parse_canonical(cb_span text, json_t **ret_value,
                                   cb_error *reterr_error)
 {
+    return cb_json_parse_canonical_within(text, CB_JSON_DOCUMENT_BYTES_MAX,
+                                          ret_value, reterr_error);
+}
+
+cb_status cb_json_parse_canonical_within(cb_span text, size_t bytes_max,
+                                         json_t **ret_value,
+                                         cb_error *reterr_error)
+{
     json_t *value = NULL;
     cb_buffer again;
-    cb_buffer_init(&again, CB_JSON_DOCUMENT_BYTES_MAX);
-    cb_status status = cb_json_parse(text, &value, reterr_error);
+    cb_buffer_init(&again, bytes_max);
+    cb_status status = parse_within(text, bytes_max, &value, reterr_error);
     if (status == CB_OK) {
         status = cb_json_append(value, &again, reterr_error);
     }

@@ -131,3 +131,27 @@ Test(json, respects_the_limit_of_the_buffer_it_is_written_to)
     cb_buffer_clear(&text);
     json_decref(value);
 }
+
+/* "[0,0,0..." takes a hundred times its size once it is parsed. */
+Test(json, reads_no_more_values_than_the_limit)
+{
+    /* The list counts too. */
+    const size_t size = 2 * (size_t)CB_JSON_VALUES_MAX - 1;
+    char *text = malloc(size + 2);
+    json_t *value = NULL;
+    cr_assert(text != NULL);
+    text[0] = '[';
+    for (size_t i = 1; i < size + 2; i++) {
+        text[i] = i % 2 == 1 ? '0' : ',';
+    }
+    text[size - 1] = ']';
+    expect_ok(cb_json_parse((cb_span){ (const uint8_t *)text, size }, &value,
+                            test_error()));
+    json_decref(value);
+    text[size - 1] = ',';
+    text[size + 1] = ']';
+    expect_status(CB_LIMIT,
+                  cb_json_parse((cb_span){ (const uint8_t *)text, size + 2 },
+                                &value, test_error()));
+    free(text);
+}
