@@ -185,8 +185,16 @@ static void append_correction(const cb_cli_session *session, cb_buffer *page,
     cb_buffer_clear(&text);
 }
 
+/* An entry has one reason, however many rows it makes: under the last. */
+static bool has_reason(const json_t *row, const json_t *next)
+{
+    return cb_cli_member(row, "why")[0] != '\0' &&
+           (next == NULL || strcmp(cb_cli_member(row, "entry"),
+                                   cb_cli_member(next, "entry")) != 0);
+}
+
 static void append_any(const cb_cli_session *session, cb_buffer *page,
-                       const frame *at, const json_t *row)
+                       const frame *at, const json_t *row, const json_t *next)
 {
     const char *op = cb_cli_member(row, "op");
     const json_t *changes = json_object_get(row, "changes");
@@ -198,11 +206,13 @@ static void append_any(const cb_cli_session *session, cb_buffer *page,
         return;
     }
     append_row(session, page, at, row);
-    if (cb_cli_member(row, "why")[0] != '\0') {
+    if (has_reason(row, next)) {
+        const char *did = strcmp(op, "strike") == 0     ? "struck"
+                          : strcmp(op, "override") == 0 ? "overridden"
+                                                        : "recorded";
         cb_buffer text;
         cb_buffer_init(&text, CELL_BYTES_MAX);
-        append_reason(row, strcmp(op, "strike") == 0 ? "struck" : "recorded",
-                      &text);
+        append_reason(row, did, &text);
         cb_cli_page_text(page, at->columns, "    ", cb_buffer_text(&text),
                          CORRECTION_INDENT);
         cb_buffer_clear(&text);
@@ -227,7 +237,8 @@ static void append_rows(const cb_cli_session *session, cb_buffer *page,
     cb_cli_page_pad(page, MARK_COLUMN);
     cb_buffer_append_text(page, "mark\n");
     for (size_t i = 0; i < json_array_size(rows); i++) {
-        append_any(session, page, &at, json_array_get(rows, i));
+        append_any(session, page, &at, json_array_get(rows, i),
+                   json_array_get(rows, i + 1));
     }
 }
 
