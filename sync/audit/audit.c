@@ -5,35 +5,12 @@
 
 #include <casebound/json.h>
 
-#include <git2.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    MAPPED_BYTES = 64 * 1024 * 1024
-};
-
-/*
- * libgit2 as this check wants it: nothing is kept, so that memory does not grow
- * with the log, and SHA-1, which proves nothing here, is not computed.
- */
-static void tune_begin(size_t *mapped)
-{
-    (void)git_libgit2_opts(GIT_OPT_GET_MWINDOW_MAPPED_LIMIT, mapped);
-    (void)git_libgit2_opts(GIT_OPT_SET_MWINDOW_MAPPED_LIMIT,
-                           (size_t)MAPPED_BYTES);
-    (void)git_libgit2_opts(GIT_OPT_ENABLE_CACHING, 0);
-    (void)git_libgit2_opts(GIT_OPT_ENABLE_STRICT_HASH_VERIFICATION, 0);
-}
-
-static void tune_end(size_t mapped)
-{
-    (void)git_libgit2_opts(GIT_OPT_SET_MWINDOW_MAPPED_LIMIT, mapped);
-    (void)git_libgit2_opts(GIT_OPT_ENABLE_CACHING, 1);
-    (void)git_libgit2_opts(GIT_OPT_ENABLE_STRICT_HASH_VERIFICATION, 1);
-}
+#include "git/reading.h"
 
 /* ---------------------------------------------------------------- document */
 
@@ -205,7 +182,7 @@ static cb_status run_check(cb_audit_run *run, json_t **ret_document,
                            cb_error *error)
 {
     char git_path[CB_RAW_PATH_BYTES];
-    size_t mapped = 0;
+    cb_git_reading reading;
     cb_status status = cb_raw_locate(run->options->path, git_path, error);
     if (status == CB_OK) {
         status = cb_raw_check(git_path, &run->report, run->prefix, error);
@@ -220,7 +197,7 @@ static cb_status run_check(cb_audit_run *run, json_t **ret_document,
     if ((status = cb_git_begin(error)) != CB_OK) {
         return status;
     }
-    tune_begin(&mapped);
+    cb_git_reading_begin(&reading);
     status = open_log(run, git_path, error);
     if (status == CB_OK) {
         status = check_log(run, error);
@@ -231,7 +208,7 @@ static cb_status run_check(cb_audit_run *run, json_t **ret_document,
     }
     cb_audit_log_clear(&run->log);
     cb_git_repository_close(run->repository);
-    tune_end(mapped);
+    cb_git_reading_end(&reading);
     cb_git_end();
     return status;
 }
@@ -266,6 +243,7 @@ cb_status cb_audit_verify(const cb_audit_options *options,
     json_decref(run->holders);
     free(run->heads);
     free(run->anchors);
+    free(run->accepted);
     free(run);
     return status;
 }

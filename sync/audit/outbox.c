@@ -2,9 +2,78 @@
 #include "audit/run.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "session/receipt.h"
+
+static cb_status keep_accepted(cb_audit_run *run,
+                               const cb_receipt_accepted *accepted,
+                               const char *holder, cb_error *error)
+{
+    if (run->accepted_count >= CB_AUDIT_ACCEPTED_MAX) {
+        cb_report_gap(&run->report, CB_GAP_LIMIT, 1);
+        return CB_OK;
+    }
+    if (run->accepted_count == run->accepted_capacity) {
+        const size_t capacity =
+            run->accepted_capacity == 0 ? 64 : run->accepted_capacity * 2;
+        cb_audit_accepted *grown =
+            realloc(run->accepted, capacity * sizeof *run->accepted);
+        if (grown == NULL) {
+            return cb_error_set(error, CB_NO_MEMORY, "out of memory");
+        }
+        run->accepted = grown;
+        run->accepted_capacity = capacity;
+    }
+    run->accepted[run->accepted_count] =
+        (cb_audit_accepted){ .index = accepted->index,
+                             .stream = accepted->stream,
+                             .seq = accepted->seq,
+                             .hash = accepted->hash,
+                             .holder = holder };
+    run->accepted_count++;
+    return cb_audit_hear(run, &accepted->stream, accepted->seq, 0, error);
+}
+
+static int compare_accepted(const void *a, const void *b)
+{
+    const cb_audit_accepted *left = a;
+    const cb_audit_accepted *right = b;
+    if (left->index != right->index) {
+        return left->index < right->index ? -1 : 1;
+    }
+    const int order =
+        memcmp(&left->stream, &right->stream, sizeof left->stream);
+    if (order != 0) {
+        return order;
+    }
+    return left->seq < right->seq ? -1 : left->seq > right->seq;
+}
+
+void cb_audit_outbox_judge(cb_audit_run *run, const cb_stub *stub)
+{
+    for (; run->accepted_next < run->accepted_count; run->accepted_next++) {
+        const cb_audit_accepted *said = &run->accepted[run->accepted_next];
+        if (said->index > run->index) {
+            return;
+        }
+        if (stub == NULL ||
+            memcmp(&said->hash, &stub->hash, sizeof said->hash) == 0) {
+            continue;
+        }
+        (void)cb_report_find(
+            &run->report, "NOPROOF",
+            &(cb_audit_place){ .holder = said->holder,
+                               .stream = &said->stream,
+                               .seq = said->seq,
+                               .log_index = cb_audit_leaf(run->index) },
+            cb_report_evidence("in_receipt", &said->hash, "in_log",
+                               &stub->hash),
+            "the log has another entry where a receipt says that this one "
+            "stands");
+    }
+}
 
 /* What a receipt says of the log and of its reader's streams. */
 static cb_status take_receipt(cb_audit_run *run, const cb_receipt *receipt,
@@ -29,8 +98,7 @@ static cb_status take_receipt(cb_audit_run *run, const cb_receipt *receipt,
         run, &(cb_audit_head){ .head = checkpoint.head, .holder = holder },
         error);
     for (size_t i = 0; i < receipt->accepted_count && status == CB_OK; i++) {
-        status = cb_audit_hear(run, &receipt->accepted[i].stream,
-                               receipt->accepted[i].seq, 0, error);
+        status = keep_accepted(run, &receipt->accepted[i], holder, error);
     }
     return status;
 }
@@ -139,5 +207,9 @@ cb_status cb_audit_outboxes(cb_audit_run *run, cb_error *error)
             check_outbox(run, &list.items[i], json_string_value(holder), error);
     }
     cb_git_ref_list_clear(&list);
+    if (run->accepted_count > 1) {
+        qsort(run->accepted, run->accepted_count, sizeof *run->accepted,
+              compare_accepted);
+    }
     return status;
 }

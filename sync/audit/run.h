@@ -33,6 +33,7 @@ enum {
     CB_AUDIT_FORKS_MAX = 64,
     CB_AUDIT_CHANGED_MAX = 1024,
     CB_AUDIT_LOOKUPS_MAX = 10000,
+    CB_AUDIT_ACCEPTED_MAX = 262144,
     CB_AUDIT_MISSING_RUN_MAX = 16
 };
 
@@ -67,6 +68,15 @@ typedef struct cb_audit_fork {
     json_t *finding; /* borrowed from the report */
 } cb_audit_fork;
 
+/* An entry of which a receipt says where it stands. */
+typedef struct cb_audit_accepted {
+    uint64_t index;
+    cb_stream_id stream;
+    uint64_t seq;
+    cb_hash hash;
+    const char *holder;
+} cb_audit_accepted;
+
 typedef struct cb_audit_run {
     const cb_audit_options *options;
     cb_git_repository *repository;
@@ -94,6 +104,11 @@ typedef struct cb_audit_run {
     size_t head_count;
     size_t head_capacity;
     size_t head_next; /* the next to be judged */
+
+    cb_audit_accepted *accepted; /* sorted by index, once all are there */
+    size_t accepted_count;
+    size_t accepted_capacity;
+    size_t accepted_next;
 
     cb_audit_table streams;
     cb_audit_table devices;
@@ -201,5 +216,7 @@ bool cb_audit_was_changed(const cb_audit_run *run, uint64_t index);
 /* ---- branch.c, outbox.c */
 CB_NODISCARD cb_status cb_audit_branches(cb_audit_run *run, cb_error *error);
 CB_NODISCARD cb_status cb_audit_outboxes(cb_audit_run *run, cb_error *error);
+/* What receipts say of the leaf at hand; NULL where it cannot be read. */
+void cb_audit_outbox_judge(cb_audit_run *run, const cb_stub *stub);
 
 #endif

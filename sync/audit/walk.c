@@ -192,6 +192,7 @@ static cb_status judge_leaf(cb_audit_run *run, cb_span leaf, cb_error *error)
     cb_span body;
     cb_error why = { 0 };
     cb_status status = cb_leaf_decode(leaf, &stub, &body, &why);
+    cb_audit_outbox_judge(run, status == CB_OK ? &stub : NULL);
     if (status == CB_OK) {
         return cb_audit_judge(run, &stub, body, error);
     }

@@ -2,11 +2,9 @@
 #include "support/log_builder.h"
 
 #include <sodium.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <casebound/json.h>
@@ -325,7 +323,7 @@ static void make_checkpoint(log_builder *log, cb_buffer *note)
 {
     cb_note_key key;
     cb_checkpoint checkpoint = { .head = log->head };
-    strcpy(checkpoint.origin, "casebound/");
+    snprintf(checkpoint.origin, sizeof checkpoint.origin, "casebound/");
     cb_hex_format(log->realm.bytes, sizeof log->realm.bytes,
                   checkpoint.origin + strlen(checkpoint.origin));
     expect_ok(cb_note_key_init(&key, checkpoint.origin,
@@ -335,8 +333,8 @@ static void make_checkpoint(log_builder *log, cb_buffer *note)
                                  note, test_error()));
 }
 
-static void move_ref(log_builder *log, const char *ref, const cb_git_oid *oid,
-                     const cb_git_oid *old)
+void log_move_ref(log_builder *log, const char *ref, const cb_git_oid *oid,
+                  const cb_git_oid *old)
 {
     expect_ok(cb_git_ref_swap(log->repository, ref, oid, old, test_error()));
 }
@@ -356,7 +354,7 @@ static void commit_log(log_builder *log, const cb_git_file *list, size_t count,
         .secret_key = log->writers[0].device_key,
     };
     expect_ok(cb_git_commit_create(log->repository, &plan, &oid, test_error()));
-    move_ref(log, "refs/heads/log", &oid, first ? NULL : &log->tip);
+    log_move_ref(log, "refs/heads/log", &oid, first ? NULL : &log->tip);
     log->tip = oid;
     log->commits++;
 }
@@ -418,9 +416,9 @@ static void publish_log(log_builder *log)
     }
 }
 
-static void ref_of(const log_writer *writer, char ref[CB_GIT_REF_TEXT_BYTES])
+void log_ref_of(const log_writer *writer, char ref[CB_GIT_REF_TEXT_BYTES])
 {
-    strcpy(ref, "refs/heads/device/");
+    snprintf(ref, CB_GIT_REF_TEXT_BYTES, "refs/heads/device/");
     cb_hex_format(writer->stream.bytes, sizeof writer->stream.bytes,
                   ref + strlen(ref));
 }
@@ -450,8 +448,8 @@ static void commit_segment(log_builder *log, log_writer *writer,
                                       .position = writer->commits,
                                       .secret_key = writer->stream_key };
     expect_ok(cb_git_commit_create(log->repository, &plan, &oid, test_error()));
-    ref_of(writer, ref);
-    move_ref(log, ref, &oid, first ? NULL : &writer->tip);
+    log_ref_of(writer, ref);
+    log_move_ref(log, ref, &oid, first ? NULL : &writer->tip);
     writer->tip = oid;
     writer->commits++;
     writer->segment_seq += segment->count;
@@ -487,20 +485,6 @@ void log_publish(log_builder *log)
     }
 }
 
-void log_drop_commit(log_builder *log, log_writer *writer)
-{
-    char ref[CB_GIT_REF_TEXT_BYTES];
-    cb_git_commit commit;
-    expect_ok(cb_git_commit_read(log->repository, &writer->tip, &commit,
-                                 test_error()));
-    cr_assert(commit.has_parent);
-    ref_of(writer, ref);
-    move_ref(log, ref, &commit.parent, &writer->tip);
-    writer->tip = commit.parent;
-    writer->commits--;
-    cb_git_commit_clear(&commit);
-}
-
 void log_replace_file(log_builder *log, const char *path,
                       const cb_buffer *content)
 {
@@ -509,30 +493,6 @@ void log_replace_file(log_builder *log, const char *path,
         file.content = cb_span_of_buffer(content);
     }
     commit_log(log, &file, 1, true);
-}
-
-void log_read_file(log_builder *log, const char *path, cb_buffer *content)
-{
-    cb_git_commit commit;
-    expect_ok(
-        cb_git_commit_read(log->repository, &log->tip, &commit, test_error()));
-    expect_ok(cb_git_file_read(log->repository, &commit.tree, path,
-                               content->size_max, content, test_error()));
-    cb_git_commit_clear(&commit);
-}
-
-void log_commit_file(log_builder *log, const char *ref, const char *name,
-                     cb_span content, cb_git_oid *ret_oid)
-{
-    const cb_git_file file = { .path = name, .content = content };
-    const cb_git_commit_plan plan = { .files = &file,
-                                      .file_count = 1,
-                                      .message = "receipt\n",
-                                      .secret_key =
-                                          log->writers[0].device_key };
-    expect_ok(
-        cb_git_commit_create(log->repository, &plan, ret_oid, test_error()));
-    move_ref(log, ref, ret_oid, NULL);
 }
 
 /* ---------------------------------------------------------- begin and end */
@@ -584,21 +544,4 @@ void log_end(log_builder *log)
     cb_git_repository_close(log->repository);
     cb_git_end();
     cb_folder_remove(log->root);
-}
-
-int log_run(const log_builder *log, const char *format, ...)
-{
-    char command[2048];
-    char whole[4096];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(command, sizeof command, format, arguments);
-    va_end(arguments);
-    snprintf(whole, sizeof whole,
-             "cd '%s' && export GIT_CONFIG_GLOBAL=/dev/null "
-             "GIT_CONFIG_NOSYSTEM=1 HOME=/nonexistent && { %s; } >>out.txt "
-             "2>&1",
-             log->root, command);
-    const int status = system(whole);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }

@@ -126,6 +126,11 @@ void log_read_file(log_builder *log, const char *path, cb_buffer *content);
 void log_commit_file(log_builder *log, const char *ref, const char *name,
                      cb_span content, cb_git_oid *ret_oid);
 
+/* Moves a ref; `old` NULL: it is new.  And the ref of a writer's stream. */
+void log_move_ref(log_builder *log, const char *ref, const cb_git_oid *oid,
+                  const cb_git_oid *old);
+void log_ref_of(const log_writer *writer, char ref[CB_GIT_REF_TEXT_BYTES]);
+
 /* Runs a shell command in the folder; its exit status. */
 int log_run(const log_builder *log, const char *format, ...) CB_PRINTF(2, 3);
 
