@@ -34,8 +34,11 @@ static bool take_digits(const char *text, char digits[DIGIT_COUNT + 1])
         if (count == DIGIT_COUNT) {
             return false;
         }
-        bool is_capital = *text >= 'A' && *text <= 'F';
-        digits[count++] = is_capital ? (char)(*text - 'A' + 'a') : *text;
+        digits[count] = *text;
+        if (*text >= 'A' && *text <= 'F') {
+            digits[count] = "abcdef"[*text - 'A'];
+        }
+        count++;
     }
     digits[count] = '\0';
     return count == DIGIT_COUNT;
