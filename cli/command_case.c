@@ -29,13 +29,16 @@ static cb_status record_case(cb_cli_session *session, const cb_type *type,
     cb_status status = cb_store_open_case(cb_cli_store(session), change, fields,
                                           &recorded, &session->error);
     if (status == CB_OK) {
-        status = cb_cli_case_load(session, &recorded.case_id, &one);
-    }
-    if (status == CB_OK) {
+        /* It is recorded: that it cannot be read back now is no failure. */
+        if (cb_cli_case_load(session, &recorded.case_id, &one) != CB_OK) {
+            cb_error_clear(&session->error);
+        }
         cb_cli_summarise(session, type, fields, &summary);
         const cb_cli_recorded what = { .verb = "recorded",
                                        .type = type->name,
-                                       .reference = one.reference,
+                                       .reference = one.reference == NULL
+                                                        ? ""
+                                                        : one.reference,
                                        .summary = cb_buffer_text(&summary),
                                        .result = one.reference };
         status = cb_cli_report_recorded(session, &what, &recorded);
