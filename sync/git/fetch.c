@@ -225,11 +225,12 @@ const cb_git_repository *cb_git_fetch_repository(const cb_git_fetch *fetch)
 typedef struct copy_context {
     git_odb *source;
     git_odb *target;
+    git_oid commits[LOOSE_OBJECTS_MAX];
+    size_t commit_count;
 } copy_context;
 
-static int copy_object(const git_oid *id, void *payload)
+static int copy_object(const copy_context *context, const git_oid *id)
 {
-    copy_context *context = payload;
     git_odb_object *object = NULL;
     git_oid written;
     int code = git_odb_read(&object, context->source, id);
@@ -242,12 +243,75 @@ static int copy_object(const git_oid *id, void *payload)
     return code;
 }
 
+static int copy_or_note(const git_oid *id, void *payload)
+{
+    copy_context *context = payload;
+    git_object_t type = GIT_OBJECT_INVALID;
+    size_t size = 0;
+    int code = git_odb_read_header(&size, &type, context->source, id);
+    if (code < 0 || type != GIT_OBJECT_COMMIT) {
+        return code < 0 ? code : copy_object(context, id);
+    }
+    if (context->commit_count == LOOSE_OBJECTS_MAX) {
+        return GIT_ERROR;
+    }
+    context->commits[context->commit_count++] = *id;
+    return 0;
+}
+
+/* Whether a parent of this commit is still to be copied. */
+static int waits_for_parent(const copy_context *context, git_repository *handle,
+                            const git_oid *id, bool *ret_waits)
+{
+    git_commit *commit = NULL;
+    int code = git_commit_lookup(&commit, handle, id);
+    *ret_waits = false;
+    for (unsigned i = 0; code == 0 && i < git_commit_parentcount(commit); i++) {
+        for (size_t k = 0; k < context->commit_count; k++) {
+            *ret_waits =
+                *ret_waits || git_oid_equal(git_commit_parent_id(commit, i),
+                                            &context->commits[k]);
+        }
+    }
+    git_commit_free(commit);
+    return code;
+}
+
+/*
+ * Parents first, and all commits after what they name: wherever this is cut
+ * off, a commit that is there is there with all its history.
+ */
+static int copy_commits(copy_context *context, git_repository *handle)
+{
+    int code = 0;
+    bool moved = true;
+    while (code == 0 && context->commit_count > 0 && moved) {
+        moved = false;
+        for (size_t i = 0; code == 0 && i < context->commit_count;) {
+            bool waits = false;
+            code =
+                waits_for_parent(context, handle, &context->commits[i], &waits);
+            if (code < 0 || waits) {
+                i++;
+                continue;
+            }
+            code = copy_object(context, &context->commits[i]);
+            context->commits[i] = context->commits[--context->commit_count];
+            moved = true;
+        }
+    }
+    return code == 0 && context->commit_count > 0 ? GIT_ERROR : code;
+}
+
 /* Only what the scratch folder holds itself, not what it borrows. */
 static int copy_objects(const cb_git_fetch *fetch, const char *objects)
 {
     git_odb *own = NULL;
     git_odb_backend *packs = NULL;
-    copy_context context = { fetch->scratch->odb, fetch->target->odb };
+    copy_context context = {
+        .source = fetch->scratch->odb,
+        .target = fetch->target->odb,
+    };
     int code = git_odb_new(&own);
     if (code == 0) {
         code = git_odb_backend_pack(&packs, objects);
@@ -259,7 +323,10 @@ static int copy_objects(const cb_git_fetch *fetch, const char *objects)
         }
     }
     if (code == 0) {
-        code = git_odb_foreach(own, copy_object, &context);
+        code = git_odb_foreach(own, copy_or_note, &context);
+    }
+    if (code == 0) {
+        code = copy_commits(&context, fetch->scratch->handle);
     }
     git_odb_free(own);
     return code;

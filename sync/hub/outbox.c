@@ -326,7 +326,7 @@ static cb_status bridge(cb_outbox *outbox, cb_error *error)
 static cb_status write_outbox(cb_outbox *outbox, cb_error *error)
 {
     cb_hub_round *merge = outbox->merge;
-    cb_hash news;
+    cb_hash news = { { 0 } };
     uint64_t number = 0;
     cb_ref_name ref =
         cb_ref_make(CB_REF_OUTBOX_PREFIX, outbox->facts.device.bytes);
