@@ -23,6 +23,7 @@ typedef struct syncing {
     cb_sync_options options;
     cb_sync_report report;
     bool reached;
+    bool began_anew; /* as another incarnation, for this was an older copy */
     size_t conflicts;
 } syncing;
 
@@ -69,7 +70,7 @@ static cb_status answer(const syncing *work)
         (json_int_t)report->sent_segments, "sent_keys", (int)report->sent_keys);
     json_t *rest = json_pack(
         "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:b, "
-        "s:I, s:o}",
+        "s:I, s:o, s:b}",
         "received_entries", (json_int_t)report->received_entries,
         "received_keys", (json_int_t)report->received_keys, "waiting_entries",
         (json_int_t)report->waiting_entries, "quarantined_entries",
@@ -83,7 +84,7 @@ static cb_status answer(const syncing *work)
         describe_time(report->hub_time_ms), "hub_behind",
         (int)report->hub_behind, "withheld_total",
         (json_int_t)report->withheld_total, "withheld",
-        describe_withheld(report));
+        describe_withheld(report), "began_anew", (int)work->began_anew);
     if (document == NULL || rest == NULL ||
         json_object_update(document, rest) != 0) {
         json_decref(document);
@@ -194,6 +195,12 @@ static void print_report(const syncing *work)
                           cb_cli_count(first, work->conflicts, "waits", "wait"),
                           report->conflicts_new);
     }
+    if (work->began_anew) {
+        cb_cli_say(session, "this is an older copy of a store that went on: "
+                            "what that one had sent was fetched back,");
+        cb_cli_say(session, "and this copy goes on in its place; do not use "
+                            "both");
+    }
     if (report->hub_behind) {
         cb_cli_say(session, "the hub knew less than it once confirmed; all "
                             "that it lacks was sent again");
@@ -274,6 +281,7 @@ static cb_status end_run(syncing *work)
 static cb_status run_sync(cb_cli_session *session)
 {
     cb_store_identity identity;
+    cb_store_identity after;
     cb_cli_carry carry;
     syncing *work = calloc(1, sizeof *work);
     if (work == NULL) {
@@ -289,6 +297,9 @@ static cb_status run_sync(cb_cli_session *session)
         status = cb_sync_run(cb_cli_store(session), &work->options,
                              &work->report, &session->error);
         cb_cli_carry_end(&carry);
+        cb_store_identify(cb_cli_store(session), &after);
+        work->began_anew =
+            memcmp(&after.stream, &identity.stream, sizeof after.stream) != 0;
         work->reached = status != CB_UNREACHABLE;
         if (status == CB_OK) {
             status = end_run(work);
