@@ -135,7 +135,7 @@ static json_t *sort_rows(json_t *rows,
 {
     const size_t count = json_array_size(rows);
     json_t *sorted = json_array();
-    json_t **list = calloc(count + 1, sizeof *list);
+    json_t **list = calloc(count + 1, sizeof(void *));
     if (sorted == NULL || list == NULL) {
         json_decref(sorted);
         json_decref(rows);
@@ -145,7 +145,7 @@ static json_t *sort_rows(json_t *rows,
     for (size_t i = 0; i < count; i++) {
         list[i] = json_array_get(rows, i);
     }
-    qsort(list, count, sizeof *list, compare);
+    qsort(list, count, sizeof(void *), compare);
     for (size_t i = 0; i < count; i++) {
         (void)json_array_append(sorted, list[i]);
     }

@@ -357,7 +357,7 @@ static cb_status read_tile(void *context, const cb_tile *tile,
     cb_audit_run *run = context;
     char path[CB_TILE_PATH_BYTES];
     cb_tile_path_format(tile, path);
-    return cb_audit_log_read(&run->log, path, CB_TILE_BYTES, content,
+    return cb_audit_log_read(&run->log, path, (size_t)CB_TILE_BYTES, content,
                              reterr_error);
 }
 

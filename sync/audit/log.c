@@ -37,22 +37,21 @@ static const cb_git_entry *find_entry(const cb_git_entry_list *list,
 }
 
 /* The folder at `depth`, whose name is the path's part before it. */
-static cb_status open_folder(const cb_audit_log *log, cb_audit_trail *trail,
-                             size_t depth, const char *name, size_t length,
+static cb_status open_folder(const cb_git_repository *repository,
+                             cb_audit_trail *trail, size_t depth, cb_span name,
                              const cb_git_oid *tree, cb_error *error)
 {
     cb_audit_folder *folder = &trail->folders[depth];
-    if (trail->depth > depth && strncmp(folder->name, name, length) == 0 &&
-        folder->name[length] == '\0') {
+    if (trail->depth > depth &&
+        cb_span_equal(name, cb_span_of_text(folder->name))) {
         return CB_OK;
     }
     close_folders(trail, depth);
-    cb_status status =
-        cb_git_tree_read(log->repository, tree, CB_GIT_TREE_BYTES_MAX / 28,
-                         &folder->list, error);
+    cb_status status = cb_git_tree_read(
+        repository, tree, CB_GIT_TREE_BYTES_MAX / 28, &folder->list, error);
     if (status == CB_OK) {
-        memcpy(folder->name, name, length);
-        folder->name[length] = '\0';
+        memcpy(folder->name, name.bytes, name.size);
+        folder->name[name.size] = '\0';
         trail->depth = depth + 1;
     }
     return status;
@@ -79,7 +78,8 @@ cb_status cb_audit_log_read(cb_audit_log *log, const char *path,
     }
     cb_audit_trail *trail = choose_trail(log, path);
     cb_status status =
-        open_folder(log, trail, 0, "", 0, &log->tree, reterr_error);
+        open_folder(log->repository, trail, 0, cb_span_of_text(""), &log->tree,
+                    reterr_error);
     for (size_t depth = 0; status == CB_OK; depth++) {
         const size_t length = strcspn(path, "/");
         const bool more = path[length] == '/';
@@ -93,8 +93,9 @@ cb_status cb_audit_log_read(cb_audit_log *log, const char *path,
                                     content, reterr_error);
         }
         CB_ASSERT(depth + 1 < CB_GIT_PATH_DEPTH_MAX);
-        status = open_folder(log, trail, depth + 1, path, length, &entry->oid,
-                             reterr_error);
+        status = open_folder(log->repository, trail, depth + 1,
+                             (cb_span){ (const uint8_t *)path, length },
+                             &entry->oid, reterr_error);
         path += length + 1;
     }
     return status;
@@ -111,17 +112,22 @@ size_t cb_audit_tile_width(uint8_t level, uint64_t index, uint64_t size)
                                           : CB_TILE_WIDTH;
 }
 
-cb_status cb_audit_log_tile(cb_audit_log *log, bool is_entries, uint8_t level,
-                            uint64_t index, uint64_t size, char *ret_path,
+cb_tile cb_audit_tile(bool is_entries, uint8_t level, uint64_t index,
+                      uint64_t size)
+{
+    return (cb_tile){ .is_entries = is_entries,
+                      .level = level,
+                      .index = index,
+                      .width =
+                          (uint16_t)cb_audit_tile_width(level, index, size) };
+}
+
+cb_status cb_audit_log_tile(cb_audit_log *log, const cb_tile *tile,
+                            char ret_path[CB_TILE_PATH_BYTES],
                             cb_buffer *content, cb_error *reterr_error)
 {
-    const cb_tile tile = { .is_entries = is_entries,
-                           .level = level,
-                           .index = index,
-                           .width = (uint16_t)cb_audit_tile_width(level, index,
-                                                                  size) };
-    cb_tile_path_format(&tile, ret_path);
-    return cb_audit_log_read(
-        log, ret_path, is_entries ? CB_AUDIT_BUNDLE_BYTES_MAX : CB_TILE_BYTES,
-        content, reterr_error);
+    const size_t size_max =
+        tile->is_entries ? CB_AUDIT_BUNDLE_BYTES_MAX : (size_t)CB_TILE_BYTES;
+    cb_tile_path_format(tile, ret_path);
+    return cb_audit_log_read(log, ret_path, size_max, content, reterr_error);
 }

@@ -11,7 +11,8 @@
 
 /* A full bundle of the largest leaves. */
 #define CB_AUDIT_BUNDLE_BYTES_MAX \
-    (CB_TILE_WIDTH * (2 + CB_ENTRY_STUB_BYTES + CB_CLEAR_BODY_BYTES_MAX))
+    ((size_t)CB_TILE_WIDTH *      \
+     (2 + CB_ENTRY_STUB_BYTES + CB_CLEAR_BODY_BYTES_MAX))
 
 typedef struct cb_audit_folder {
     char name[CB_GIT_NAME_BYTES_MAX + 1];
@@ -43,11 +44,13 @@ CB_NODISCARD cb_status cb_audit_log_read(cb_audit_log *log, const char *path,
                                          size_t size_max, cb_buffer *content,
                                          cb_error *reterr_error);
 
-/* One tile: that which the tree of `size` leaves has at this level and index.
- * `ret_path` (CB_TILE_PATH_BYTES) is filled in also where it is absent. */
-CB_NODISCARD cb_status cb_audit_log_tile(cb_audit_log *log, bool is_entries,
-                                         uint8_t level, uint64_t index,
-                                         uint64_t size, char *ret_path,
+/* The tile that the tree of `size` leaves has at this level and index. */
+cb_tile cb_audit_tile(bool is_entries, uint8_t level, uint64_t index,
+                      uint64_t size);
+
+/* Reads it; `ret_path` is filled in also where it is absent. */
+CB_NODISCARD cb_status cb_audit_log_tile(cb_audit_log *log, const cb_tile *tile,
+                                         char ret_path[CB_TILE_PATH_BYTES],
                                          cb_buffer *content,
                                          cb_error *reterr_error);
 

@@ -3,7 +3,6 @@
 
 #include "audit/raw_refs.h"
 
-#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
@@ -115,16 +114,34 @@ static bool is_setting_known(const char *name)
     return false;
 }
 
+static char to_lower(char letter)
+{
+    static const char upper[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    static const char lower[] = "abcdefghijklmnopqrstuvwxyz";
+    const char *found = letter == '\0' ? NULL : strchr(upper, letter);
+    if (found == NULL) {
+        return letter;
+    }
+    return lower[found - upper];
+}
+
+static bool is_word(char letter)
+{
+    const char lower = to_lower(letter);
+    return (lower >= 'a' && lower <= 'z') || (letter >= '0' && letter <= '9') ||
+           letter == '-';
+}
+
 /* "[remote "x"]" becomes "remote..", "[core]" "core."; NULL where neither. */
 static const char *read_section(const char *line, char *section, size_t size)
 {
     size_t used = 0;
     const char *at = line + 1;
-    for (; isalnum((unsigned char)*at) || *at == '-'; at++) {
+    for (; is_word(*at); at++) {
         if (used + 3 >= size) {
             return NULL;
         }
-        section[used++] = (char)tolower((unsigned char)*at);
+        section[used++] = to_lower(*at);
     }
     section[used++] = '.';
     if (*at == ' ') {
@@ -142,13 +159,12 @@ static const char *read_section(const char *line, char *section, size_t size)
 static void find_setting(cb_report *report, const char *shown)
 {
     char text[80];
-    size_t used = 0;
-    for (; shown[used] != '\0' && used + 1 < sizeof text; used++) {
-        unsigned char byte = (unsigned char)shown[used];
-        text[used] =
-            byte > 0x20 && byte < 0x7f && byte != '\'' ? (char)byte : '?';
+    (void)snprintf(text, sizeof text, "%.79s", shown);
+    for (char *letter = text; *letter != '\0'; letter++) {
+        if (*letter <= 0x20 || *letter >= 0x7f || *letter == '\'') {
+            *letter = '?';
+        }
     }
-    text[used] = '\0';
     (void)cb_report_find(report, "GITX", &(cb_audit_place){ .path = "config" },
                          NULL,
                          "the repository has the setting '%s', which no "
@@ -176,7 +192,7 @@ static bool check_setting(cb_report *report, char *line, char *section,
     size_t length = strcspn(at, " \t=");
     (void)snprintf(name, sizeof name, "%s%.*s", section, (int)length, at);
     for (char *letter = name; *letter != '\0'; letter++) {
-        *letter = (char)tolower((unsigned char)*letter);
+        *letter = to_lower(*letter);
     }
     size_t end = strlen(line);
     if (!is_setting_known(name) || line[end - 1] == '\\') {
@@ -265,7 +281,9 @@ static cb_status check_packs(const char *git_path, cb_report *report)
     size_t seen = 0;
     DIR *folder = join(git_path, "objects/pack", path) ? opendir(path) : NULL;
     const struct dirent *entry = NULL;
-    while (folder != NULL && (entry = readdir(folder)) != NULL) {
+    while (folder != NULL &&
+           (entry = readdir(/* NOLINT(concurrency-mt-unsafe) */
+                            folder)) != NULL) {
         const char *dot = strrchr(entry->d_name, '.');
         if (++seen > FOLDER_ENTRIES_MAX) {
             cb_report_gap(report, CB_GAP_LIMIT, 1);

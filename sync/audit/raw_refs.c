@@ -87,76 +87,99 @@ static void check_ref(ref_walk *walk, const char *name)
     }
 }
 
-/* Names of a folder below "refs", each loose ref as it is met. */
+/* The folders from "refs" down to where the walk stands. */
+typedef struct loose_walk {
+    ref_walk *walk;
+    DIR *folders[DEPTH_MAX];
+    size_t lengths[DEPTH_MAX]; /* of the path of each */
+    size_t depth;              /* folders that are open */
+    size_t base;               /* where the ref's name begins in the path */
+    char path[CB_RAW_PATH_BYTES];
+} loose_walk;
+
+static void enter_folder(loose_walk *loose)
+{
+    if (loose->depth == DEPTH_MAX) {
+        check_ref(loose->walk, loose->path + loose->base);
+        return;
+    }
+    DIR *folder = opendir(loose->path);
+    if (folder != NULL) {
+        loose->folders[loose->depth] = folder;
+        loose->lengths[loose->depth] = strlen(loose->path);
+        loose->depth++;
+    }
+}
+
+static bool ends_in_lock(const char *name)
+{
+    const size_t length = strlen(name);
+    return length >= 5 && strcmp(name + length - 5, ".lock") == 0;
+}
+
+/* One name in the deepest open folder. */
+static void visit(loose_walk *loose, const char *name)
+{
+    struct stat found;
+    const size_t length = loose->lengths[loose->depth - 1];
+    const size_t whole = length + strlen(name) + 1;
+    if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0) {
+        return;
+    }
+    if (whole >= sizeof loose->path || whole - loose->base >= NAME_BYTES) {
+        loose->walk->over = true;
+        return;
+    }
+    (void)snprintf(loose->path + length, sizeof loose->path - length, "/%s",
+                   name);
+    if (lstat(loose->path, &found) != 0) {
+        return; /* gone meanwhile */
+    }
+    if (S_ISDIR(found.st_mode)) {
+        enter_folder(loose);
+    } else if (!S_ISREG(found.st_mode)) {
+        check_ref(loose->walk, "refs/link");
+    } else if (!ends_in_lock(name)) {
+        check_ref(loose->walk, loose->path + loose->base);
+    }
+}
+
+static void leave_folder(loose_walk *loose)
+{
+    loose->depth--;
+    (void)closedir(loose->folders[loose->depth]);
+}
+
 static cb_status walk_loose(ref_walk *walk, const char *git_path,
                             cb_error *error)
 {
-    DIR *folders[DEPTH_MAX] = { 0 };
-    size_t lengths[DEPTH_MAX] = { 0 };
-    char path[CB_RAW_PATH_BYTES];
-    size_t depth = 0;
-    cb_status status = CB_OK;
-    const size_t base = strlen(git_path) + 1;
-    int length = snprintf(path, sizeof path, "%s/refs", git_path);
-    if (length < 0 || (size_t)length >= sizeof path) {
+    loose_walk loose = { .walk = walk, .base = strlen(git_path) + 1 };
+    struct stat found;
+    int length = snprintf(loose.path, sizeof loose.path, "%s/refs", git_path);
+    if (length < 0 || (size_t)length >= sizeof loose.path) {
         return cb_error_set(error, CB_INPUT, "the path is too long");
     }
-    folders[0] = opendir(path);
-    lengths[0] = (size_t)length;
-    if (folders[0] == NULL) {
+    if (lstat(loose.path, &found) != 0) {
         return errno == ENOENT
                    ? CB_OK
-                   : cb_git_fail_errno(error, errno, "read '%s'", path);
+                   : cb_git_fail_errno(error, errno, "read '%s'", loose.path);
     }
-    while (!walk->over) {
-        struct stat found;
-        path[lengths[depth]] = '\0';
-        const struct dirent *entry = readdir(folders[depth]);
+    enter_folder(&loose);
+    while (loose.depth > 0 && !walk->over) {
+        loose.path[loose.lengths[loose.depth - 1]] = '\0';
+        /* A folder of this walk is read by this thread alone. */
+        const struct dirent *entry = readdir(/* NOLINT(concurrency-mt-unsafe) */
+                                             loose.folders[loose.depth - 1]);
         if (entry == NULL) {
-            (void)closedir(folders[depth]);
-            folders[depth] = NULL;
-            if (depth == 0) {
-                break;
-            }
-            depth--;
-            continue;
-        }
-        const size_t name_length = strlen(entry->d_name);
-        if (strcmp(entry->d_name, ".") == 0 ||
-            strcmp(entry->d_name, "..") == 0) {
-            continue;
-        }
-        if (lengths[depth] + name_length + 2 >= sizeof path ||
-            lengths[depth] + name_length + 1 - base >= NAME_BYTES) {
-            walk->over = true;
-            break;
-        }
-        (void)snprintf(path + lengths[depth], sizeof path - lengths[depth],
-                       "/%s", entry->d_name);
-        if (lstat(path, &found) != 0) {
-            continue;
-        }
-        if (S_ISDIR(found.st_mode)) {
-            if (depth + 1 == DEPTH_MAX) {
-                check_ref(walk, path + base);
-                continue;
-            }
-            folders[depth + 1] = opendir(path);
-            if (folders[depth + 1] != NULL) {
-                depth++;
-                lengths[depth] = lengths[depth - 1] + name_length + 1;
-            }
-        } else if (name_length < 5 ||
-                   strcmp(entry->d_name + name_length - 5, ".lock") != 0) {
-            check_ref(walk, S_ISREG(found.st_mode) ? path + base : "refs/link");
+            leave_folder(&loose);
+        } else {
+            visit(&loose, entry->d_name);
         }
     }
-    for (size_t i = 0; i < DEPTH_MAX; i++) {
-        if (folders[i] != NULL) {
-            (void)closedir(folders[i]);
-        }
+    while (loose.depth > 0) {
+        leave_folder(&loose);
     }
-    return status;
+    return CB_OK;
 }
 
 static cb_status walk_packed(ref_walk *walk, const char *git_path,

@@ -77,15 +77,15 @@ static bool put_text(json_t *place, const char *name, const char *text)
 {
     /* Names of files and refs may be anything; what is shown is ASCII. */
     char shown[256];
-    size_t used = 0;
     if (text == NULL) {
         return true;
     }
-    for (; text[used] != '\0' && used + 1 < sizeof shown; used++) {
-        unsigned char byte = (unsigned char)text[used];
-        shown[used] = byte >= 0x20 && byte < 0x7f ? (char)byte : '?';
+    (void)snprintf(shown, sizeof shown, "%.255s", text);
+    for (char *letter = shown; *letter != '\0'; letter++) {
+        if (*letter < 0x20 || *letter >= 0x7f) {
+            *letter = '?';
+        }
     }
-    shown[used] = '\0';
     return json_object_set_new(place, name, json_string(shown)) == 0;
 }
 
@@ -130,14 +130,14 @@ json_t *cb_report_find(cb_report *report, const char *code,
 {
     char sentence[CB_ERROR_TEXT_BYTES];
     va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(sentence, sizeof sentence, format, arguments);
+    va_end(arguments);
     report->finding_count++;
     if (json_array_size(report->findings) >= CB_AUDIT_FINDINGS_MAX) {
         json_decref(evidence);
         return NULL;
     }
-    va_start(arguments, format);
-    (void)vsnprintf(sentence, sizeof sentence, format, arguments);
-    va_end(arguments);
     json_t *finding =
         json_pack("{s:s, s:s, s:o, s:o}", "code", code, "sentence", sentence,
                   "place", place_document(place), "evidence",

@@ -178,9 +178,9 @@ cb_status cb_audit_trust_begin(cb_audit_run *run, cb_error *error)
     if (run->head.size == 0) {
         return CB_OK;
     }
+    const cb_tile tile = cb_audit_tile(true, 0, 0, run->head.size);
     cb_buffer_init(&bundle, CB_AUDIT_BUNDLE_BYTES_MAX);
-    cb_status status = cb_audit_log_tile(&run->log, true, 0, 0, run->head.size,
-                                         path, &bundle, NULL);
+    cb_status status = cb_audit_log_tile(&run->log, &tile, path, &bundle, NULL);
     if (status == CB_OK) {
         read_first_leaf(run, cb_span_of_buffer(&bundle));
     }

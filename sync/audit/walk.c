@@ -46,36 +46,34 @@ static void find_path(cb_audit_run *run, const char *code, const char *path,
  * Reads a tile or a bundle into the buffer.  False where it is not there or
  * cannot be read, which is reported; CB_NO_MEMORY ends the check.
  */
-static cb_status read_part(walker *walk, bool is_entries, uint8_t level,
-                           uint64_t index, cb_buffer *content, bool *ret_there,
-                           cb_error *error)
+static cb_status read_part(walker *walk, const cb_tile *tile,
+                           cb_buffer *content, bool *ret_there, cb_error *error)
 {
     cb_audit_run *run = walk->run;
     char path[CB_TILE_PATH_BYTES];
     cb_error why = { 0 };
-    const size_t width = cb_audit_tile_width(level, index, run->head.size);
     cb_buffer_reset(content);
     *ret_there = false;
-    cb_status status = cb_audit_log_tile(&run->log, is_entries, level, index,
-                                         run->head.size, path, content, &why);
+    cb_status status = cb_audit_log_tile(&run->log, tile, path, content, &why);
     if (status == CB_NO_MEMORY) {
         return cb_error_set(error, status, "out of memory");
     }
-    if (status == CB_OK) {
-        *ret_there = is_entries || content->size == width * CB_HASH_BYTES;
-        if (!*ret_there) {
-            find_path(run, "SIG", path,
-                      "a tile of the log has another length "
-                      "than its leaves call for");
-        }
-    } else if (status == CB_NOT_FOUND) {
-        find_path(run, "NOPROOF", path,
-                  is_entries ? "a bundle of leaves is missing"
-                             : "a tile of hashes is missing");
-    } else {
-        find_path(run, "SIG", path, why.what);
+    const char *words = tile->is_entries ? "a bundle of leaves is missing"
+                                         : "a tile of hashes is missing";
+    if (status == CB_OK && !tile->is_entries &&
+        content->size != tile->width * (size_t)CB_HASH_BYTES) {
+        status = cb_error_set(&why, CB_DAMAGED,
+                              "a tile of the log has another length than its "
+                              "leaves call for");
     }
-    run->tiles += *ret_there;
+    if (status != CB_OK) {
+        const bool missing = status == CB_NOT_FOUND;
+        find_path(run, missing ? "NOPROOF" : "SIG", path,
+                  missing ? words : why.what);
+        return CB_OK;
+    }
+    *ret_there = true;
+    run->tiles++;
     return CB_OK;
 }
 
@@ -100,16 +98,14 @@ static cb_status compare_level(walker *walk, uint8_t level, cb_error *error)
 {
     cb_audit_run *run = walk->run;
     level_row *row = &walk->levels[level];
+    const cb_tile tile =
+        cb_audit_tile(false, level, row->index, run->head.size);
     bool there = false;
-    cb_status status =
-        read_part(walk, false, level, row->index, &walk->tile, &there, error);
+    cb_status status = read_part(walk, &tile, &walk->tile, &there, error);
     if (status == CB_OK && there && run->root_known &&
         memcmp(walk->tile.bytes, row->hashes, row->count * CB_HASH_BYTES) !=
             0) {
         char path[CB_TILE_PATH_BYTES];
-        const cb_tile tile = { .level = level,
-                               .index = row->index,
-                               .width = (uint16_t)row->count };
         cb_tile_path_format(&tile, path);
         find_path(run, "SIG", path,
                   "a tile of the log is not what its leaves give");
@@ -269,11 +265,11 @@ static cb_status walk_bundle(walker *walk, uint64_t index, cb_error *error)
     cb_span leaf = { 0 };
     bool there = false;
     size_t i = 0;
-    cb_status status =
-        read_part(walk, true, 0, index, &walk->bundle, &there, error);
+    const cb_tile leaves = cb_audit_tile(true, 0, index, run->head.size);
+    const cb_tile hashes = cb_audit_tile(false, 0, index, run->head.size);
+    cb_status status = read_part(walk, &leaves, &walk->bundle, &there, error);
     if (status == CB_OK) {
-        status = read_part(walk, false, 0, index, &walk->tile, &walk->has_tile,
-                           error);
+        status = read_part(walk, &hashes, &walk->tile, &walk->has_tile, error);
     }
     if (status != CB_OK) {
         return status;
@@ -311,10 +307,7 @@ static cb_status walk_bundle(walker *walk, uint64_t index, cb_error *error)
         return status;
     }
     char path[CB_TILE_PATH_BYTES];
-    const cb_tile tile = { .is_entries = true,
-                           .index = index,
-                           .width = (uint16_t)width };
-    cb_tile_path_format(&tile, path);
+    cb_tile_path_format(&leaves, path);
     find_path(run, "SIG", path, why.what);
     return i < width ? lose_leaves(walk, i, width, error) : CB_OK;
 }
@@ -332,7 +325,7 @@ cb_status cb_audit_walk(cb_audit_run *run, cb_error *error)
     }
     walk->run = run;
     cb_buffer_init(&walk->bundle, CB_AUDIT_BUNDLE_BYTES_MAX);
-    cb_buffer_init(&walk->tile, CB_TILE_BYTES);
+    cb_buffer_init(&walk->tile, (size_t)CB_TILE_BYTES);
     cb_tree_edge_init(&run->edge);
     run->root_known = true;
     cb_audit_heads_judge(run);
@@ -366,9 +359,9 @@ static cb_status walk_bundle_again(cb_audit_run *run, uint64_t index,
 {
     char path[CB_TILE_PATH_BYTES];
     const size_t width = cb_audit_tile_width(0, index, run->head.size);
+    const cb_tile tile = cb_audit_tile(true, 0, index, run->head.size);
     cb_buffer_reset(bundle);
-    if (cb_audit_log_tile(&run->log, true, 0, index, run->head.size, path,
-                          bundle, NULL) != CB_OK) {
+    if (cb_audit_log_tile(&run->log, &tile, path, bundle, NULL) != CB_OK) {
         return CB_OK; /* reported by the walk */
     }
     cb_bundle_reader reader;
