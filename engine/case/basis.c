@@ -3,6 +3,9 @@
 
 #include <string.h>
 
+/* Beyond that nobody honest wrote them, and they count as contested. */
+#define SEARCHED_RECORDS_MAX 256
+
 bool cb_basis_has(const cb_case_state *state, const cb_basis *basis,
                   size_t entry)
 {
@@ -19,11 +22,28 @@ bool cb_basis_has(const cb_case_state *state, const cb_basis *basis,
     return false;
 }
 
+void cb_basis_spend(const cb_basis *basis, size_t steps)
+{
+    if (basis->steps != NULL) {
+        *basis->steps -= steps < *basis->steps ? steps : *basis->steps;
+    }
+}
+
+bool cb_basis_has_record(const cb_case_state *state, const cb_basis *basis,
+                         const cb_case_record *record)
+{
+    for (size_t i = 0; i < record->creation_count; i++) {
+        if (cb_basis_has(state, basis, record->creations[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool cb_basis_counts(const cb_case_state *state, const cb_basis *basis,
                      const cb_case_record *record)
 {
-    return record->type != NULL &&
-           cb_basis_has(state, basis, record->created) &&
+    return record->type != NULL && cb_basis_has_record(state, basis, record) &&
            !(record->struck && cb_basis_has(state, basis, record->struck_by));
 }
 
@@ -114,7 +134,8 @@ static const json_t *register_value(const cb_case_state *state,
 static bool replaces(const cb_case_state *state, const cb_basis *basis,
                      const cb_case_record *later, const cb_case_record *earlier)
 {
-    if (!cb_basis_has(state, basis, later->created) ||
+    if (later->side != earlier->side ||
+        !cb_basis_has(state, basis, later->created) ||
         !cb_case_knows(state, later->created, earlier->created)) {
         return false;
     }
@@ -169,9 +190,19 @@ cb_standing cb_basis_standing(const cb_case_state *state, const cb_basis *basis,
         standing.contested = held->contested;
         return standing;
     }
+    cb_basis_spend(basis, held->record_count * held->record_count);
+    if (held->record_count > SEARCHED_RECORDS_MAX ||
+        (basis->steps != NULL && *basis->steps == 0)) {
+        standing.worst =
+            held->in_force != CB_NOTHING ? held->in_force : held->records[0];
+        standing.records[0] = standing.worst;
+        standing.record_count = 1;
+        standing.contested = true;
+        return standing;
+    }
     for (size_t i = 0; i < held->record_count; i++) {
         const cb_case_record *record = &state->records[held->records[i]];
-        bool counts = cb_basis_has(state, basis, record->created);
+        bool counts = cb_basis_has_record(state, basis, record);
         for (size_t k = 0; k < held->record_count && counts; k++) {
             counts =
                 k == i || !replaces(state, basis,

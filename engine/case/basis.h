@@ -21,8 +21,12 @@ typedef enum cb_basis_kind {
 
 typedef struct cb_basis {
     cb_basis_kind kind;
-    size_t entry; /* that wrote the record; of no meaning for NOW */
+    size_t entry;  /* that wrote the record; of no meaning for NOW */
+    size_t *steps; /* that are left for looking, or NULL: no bound */
 } cb_basis;
+
+/* Counts steps; below none left, what has to be searched is contested. */
+void cb_basis_spend(const cb_basis *basis, size_t steps);
 
 #define CB_STANDING_RECORDS_MAX 16
 
@@ -33,6 +37,10 @@ typedef struct cb_standing {
     size_t worst; /* the most protective of them, CB_NOTHING for none */
     bool contested;
 } cb_standing;
+
+/* Whether a creation of a record is on the basis. */
+bool cb_basis_has_record(const cb_case_state *state, const cb_basis *basis,
+                         const cb_case_record *record);
 
 bool cb_basis_has(const cb_case_state *state, const cb_basis *basis,
                   size_t entry);

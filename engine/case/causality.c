@@ -48,9 +48,14 @@ static size_t find_sorted(const cb_case_state *state, const cb_hash *hash)
     return CB_NOTHING;
 }
 
-/* False where the list of dependencies is not of the form agreed. */
+/*
+ * False where the list of dependencies is not of the form agreed.  `named`
+ * counts all that are named, seen or not, so that every reader takes the same
+ * CB_DEPENDENCIES_MAX of too many.  The rest counts as not known: the entry
+ * replaces less, and what it says still counts.
+ */
 static bool read_group(cb_case_state *state, const places *held,
-                       const json_t *group, cb_case_entry *entry)
+                       const json_t *group, cb_case_entry *entry, size_t *named)
 {
     const json_t *heads = cb_json_array(group, "heads");
     const char *letter = cb_json_text(group, "class");
@@ -67,10 +72,14 @@ static bool read_group(cb_case_state *state, const places *held,
     for (size_t i = 0; i < json_array_size(heads); i++) {
         cb_hash hash;
         const char *text = json_string_value(json_array_get(heads, i));
-        if (text == NULL || !cb_case_hex(text, hash.bytes, sizeof hash) ||
-            entry->dep_count == CB_DEPENDENCIES_MAX) {
+        if (*named == CB_DEPENDENCIES_MAX) {
+            entry->deps_cut = true;
+            return true;
+        }
+        if (text == NULL || !cb_case_hex(text, hash.bytes, sizeof hash)) {
             return false;
         }
+        (*named)++;
         size_t found = find_sorted(state, &hash);
         if (found == CB_NOTHING) {
             entry->dep_missing = entry->dep_missing || visible;
@@ -99,8 +108,10 @@ static void read_deps(cb_case_state *state, const places *held,
     if (entry->deps == NULL) {
         return;
     }
-    for (size_t i = 0; i < json_array_size(groups); i++) {
-        if (!read_group(state, held, json_array_get(groups, i), entry)) {
+    named = 0;
+    for (size_t i = 0; i < json_array_size(groups) && !entry->deps_cut; i++) {
+        if (!read_group(state, held, json_array_get(groups, i), entry,
+                        &named)) {
             entry->well_formed = false;
             break;
         }
@@ -330,6 +341,8 @@ static cb_status spread_knowledge(cb_case_state *state, cb_error *error)
         }
         for (size_t d = 0; d < entry->dep_count; d++) {
             size_t cause = entry->deps[d];
+            size_t depth = state->entries[cause].depth + 1;
+            entry->depth = depth > entry->depth ? depth : entry->depth;
             if (cb_case_knows(state, i, cause)) {
                 continue; /* by way of a later one */
             }

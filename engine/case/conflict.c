@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Values and records that do not agree, by merge class. */
 #include "case/names.h"
-#include "case/state.h"
+#include "case/register.h"
 
 #include <string.h>
 
@@ -29,6 +29,10 @@ static const register_row register_rows[] = {
       "Different levels of risk were recorded by people who did not know of "
       "each other. The higher one is in force until somebody who has seen both "
       "assesses again or keeps one." },
+    { "side_release", "", "supervisor",
+      "Different answers to whether the other side may learn of it were "
+      "recorded by people who did not know of each other. It may not, until "
+      "somebody who has seen both decides again or keeps one." },
     { "sign_off", "", "supervisor",
       "There are different decisions on the same version. It does not count as "
       "signed off until one is kept." },
@@ -52,6 +56,11 @@ static const register_row *find_row(const char *type)
         }
     }
     return &any_register;
+}
+
+const char *cb_register_waits_for(const char *type)
+{
+    return find_row(type)->waits_for;
 }
 
 static const char *merge_sentence(cb_case_state *state, const cb_merged *merged)
@@ -148,33 +157,20 @@ static void report_field(cb_case_state *state, const cb_case_record *record,
 
 /* ---------------------------------------------------------------- registers */
 
-/* The entries that hold what a record says in its register. */
-size_t cb_register_entries(const cb_case_record *record, size_t *entries,
-                           size_t most)
+/* The entries that hold what a record says in its register, each once. */
+static size_t register_entries(const cb_case_record *record, size_t *entries,
+                               size_t most)
 {
-    const cb_type *type = record->type;
     size_t count = 0;
-    if (record->created != CB_NOTHING && most > 0) {
-        entries[0] = record->created;
-        count = 1;
-    }
-    for (size_t f = 0; f < record->field_count; f++) {
-        const cb_merged *merged = &record->fields[f];
-        bool speaks = type->register_value == NULL ||
-                      merged->field == type->register_value;
-        for (size_t k = 0; k < type->register_key_count; k++) {
-            speaks = speaks || strcmp(type->register_key[k], merged->name) == 0;
+    cb_words words = cb_words_of(record);
+    for (size_t entry = 0; count < most && cb_words_next(&words, &entry);) {
+        bool there = false;
+        for (size_t i = 0; i < count && !there; i++) {
+            there = entries[i] == entry;
         }
-        for (size_t h = 0; h < merged->head_count && speaks && count < most;
-             h++) {
-            bool there = false;
-            for (size_t i = 0; i < count && !there; i++) {
-                there = entries[i] == merged->heads[h]->entry;
-            }
-            if (!there) {
-                entries[count] = merged->heads[h]->entry;
-                count++;
-            }
+        if (!there) {
+            entries[count] = entry;
+            count++;
         }
     }
     return count;
@@ -220,8 +216,8 @@ static void report_register(cb_case_state *state, const cb_register *target)
     }
     for (size_t i = 0; i < target->head_count; i++) {
         const cb_case_record *record = &state->records[target->heads[i]];
-        size_t added = cb_register_entries(record, &entries[count],
-                                           REGISTER_ENTRIES_MAX - count);
+        size_t added = register_entries(record, &entries[count],
+                                        REGISTER_ENTRIES_MAX - count);
         add_record_choice(state, &choices[i], record, &entries[count], added);
         count += added;
     }

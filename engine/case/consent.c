@@ -69,7 +69,9 @@ static bool was_replaced(const cb_case_state *state, const cb_register *held,
     for (size_t i = 0; i < held->record_count; i++) {
         size_t other = held->records[i];
         size_t created = state->records[other].created;
-        if (other != record && !cb_case_knows(state, created, entry) &&
+        if (other != record &&
+            state->records[other].side == state->records[record].side &&
+            !cb_case_knows(state, created, entry) &&
             cb_case_knows(state, created, said)) {
             return true;
         }

@@ -13,6 +13,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static void put_json(cb_buffer *text, const json_t *value)
@@ -72,31 +73,40 @@ static bool is_zero_id(const cb_record_id *id)
     return cb_is_zero(id->bytes, sizeof id->bytes);
 }
 
+static int compare_hash_places(const void *a, const void *b)
+{
+    return memcmp(*(const cb_hash *const *)a, *(const cb_hash *const *)b,
+                  sizeof(cb_hash));
+}
+
 /* Heads of a field or register, by entry hash, so sorted as hashes. */
 static void put_heads(const cb_case_state *state, cb_buffer *text,
                       const cb_merged *merged)
 {
-    /* Few, nearly always one: the lowest not written yet, over and over. */
-    const cb_hash *last = NULL;
+    const cb_hash *few[8];
+    const cb_hash **hashes = few;
+    if (merged->head_count > sizeof few / sizeof *few) {
+        hashes = calloc(merged->head_count, sizeof *hashes);
+        if (hashes == NULL) {
+            text->failure = CB_NO_MEMORY;
+            return;
+        }
+    }
+    for (size_t i = 0; i < merged->head_count; i++) {
+        hashes[i] = &state->entries[merged->heads[i]->entry].hash;
+    }
+    if (merged->head_count > 1) {
+        qsort(hashes, merged->head_count, sizeof *hashes, compare_hash_places);
+    }
     cb_buffer_append_text(text, "[");
-    for (size_t n = 0; n < merged->head_count; n++) {
-        const cb_hash *next = NULL;
-        for (size_t i = 0; i < merged->head_count; i++) {
-            const cb_hash *hash = &state->entries[merged->heads[i]->entry].hash;
-            bool later = last == NULL || memcmp(hash, last, sizeof *hash) > 0;
-            if (later &&
-                (next == NULL || memcmp(hash, next, sizeof *hash) < 0)) {
-                next = hash;
-            }
-        }
-        if (next == NULL) {
-            break;
-        }
-        put_comma(text, n);
-        put_hex(text, next, sizeof *next);
-        last = next;
+    for (size_t i = 0; i < merged->head_count; i++) {
+        put_comma(text, i);
+        put_hex(text, hashes[i], sizeof *hashes[i]);
     }
     cb_buffer_append_text(text, "]");
+    if (hashes != few) {
+        free(hashes);
+    }
 }
 
 static void put_field(const cb_case_state *state, cb_buffer *text,

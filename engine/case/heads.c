@@ -8,14 +8,13 @@
 
 typedef struct head {
     const cb_case_entry *entry;
-    size_t depth; /* of the longest chain of causes */
-    size_t rank;  /* among the heads of its stream */
+    size_t rank; /* among the heads of its stream */
 } head;
 
 static int compare_newest(const head *left, const head *right)
 {
-    if (left->depth != right->depth) {
-        return left->depth > right->depth ? -1 : 1;
+    if (left->entry->depth != right->entry->depth) {
+        return left->entry->depth > right->entry->depth ? -1 : 1;
     }
     return memcmp(&left->entry->hash, &right->entry->hash, sizeof(cb_hash));
 }
@@ -111,19 +110,14 @@ static size_t drop_known(const cb_case_state *state, head *heads, size_t count,
 static head *collect_heads(const cb_case_state *state, size_t *ret_count)
 {
     size_t count = 0;
-    size_t *depths = calloc(state->counted + 1, sizeof *depths);
     uint64_t *known = calloc(state->counted / 64 + 1, sizeof *known);
     head *heads = calloc(state->counted + 1, sizeof *heads);
-    bool complete = depths != NULL && known != NULL && heads != NULL;
+    bool complete = known != NULL && heads != NULL;
     for (size_t i = 0; i < state->counted && complete; i++) {
         const cb_case_entry *entry = &state->entries[i];
-        for (size_t d = 0; d < entry->dep_count; d++) {
-            size_t below = depths[entry->deps[d]] + 1;
-            depths[i] = below > depths[i] ? below : depths[i];
-        }
         /* What has not even the form of an entry has no compartment. */
         if (entry->place.class != 0) {
-            heads[count] = (head){ .entry = entry, .depth = depths[i] };
+            heads[count] = (head){ .entry = entry };
             count++;
         }
     }
@@ -131,7 +125,6 @@ static head *collect_heads(const cb_case_state *state, size_t *ret_count)
         qsort(heads, count, sizeof *heads, compare_groups);
         *ret_count = drop_known(state, heads, count, known);
     }
-    free(depths);
     free(known);
     if (!complete) {
         free(heads);

@@ -101,36 +101,144 @@ void cb_case_add_finding(cb_case_state *state, const char *kind, size_t entry,
     (void)cb_case_add_issue(state, &draft, &entry, 1);
 }
 
+static int compare_decisions(const void *a, const void *b)
+{
+    const cb_decision *left = *(const cb_decision *const *)a;
+    const cb_decision *right = *(const cb_decision *const *)b;
+    int order = memcmp(left->issue, right->issue, sizeof left->issue);
+    if (order == 0 && left->entry != right->entry) {
+        order = left->entry < right->entry ? -1 : 1;
+    }
+    return order != 0 ? order : left < right ? -1 : left > right;
+}
+
+/* Once: a case has many issues, and a hostile one many decisions. */
+static bool index_decisions(cb_case_state *state)
+{
+    if (state->decisions_by_issue != NULL) {
+        return true;
+    }
+    state->decisions_by_issue = cb_arena_allocate(
+        &state->arena, state->decision_count + 1, sizeof(const cb_decision *));
+    if (state->decisions_by_issue == NULL) {
+        return false;
+    }
+    for (size_t i = 0; i < state->decision_count; i++) {
+        state->decisions_by_issue[i] = &state->decisions[i];
+    }
+    if (state->decision_count > 1) {
+        qsort(state->decisions_by_issue, state->decision_count,
+              sizeof(const cb_decision *), compare_decisions);
+    }
+    return true;
+}
+
+static size_t first_about(const cb_case_state *state, const cb_issue *issue)
+{
+    size_t low = 0;
+    size_t high = state->decision_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (memcmp(state->decisions_by_issue[middle]->issue, issue->id,
+                   sizeof issue->id) < 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+/* Whether it names the issue's heads, all of them and nothing else. */
+static bool names_heads(const cb_case_state *state, const cb_issue *issue,
+                        const cb_decision *decision)
+{
+    if (!decision->complete || decision->known_count != issue->head_count) {
+        return false;
+    }
+    for (size_t i = 0; i < issue->head_count; i++) {
+        size_t entry = cb_case_find_entry(state, &issue->heads[i]);
+        bool named = false;
+        for (size_t k = 0; k < decision->known_count && !named; k++) {
+            named = decision->known[k] == entry;
+        }
+        if (!named) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool may_decide(cb_case_state *state, const cb_issue *issue,
+                       const cb_decision *decision)
+{
+    if (!names_heads(state, issue, decision)) {
+        cb_case_add_finding(state, "decision.incomplete", decision->entry,
+                            &issue->record, issue->field,
+                            "A decision does not name all that it would have "
+                            "to decide between. It was kept but decides "
+                            "nothing.");
+        return false;
+    }
+    if (!cb_entry_has_role(&state->entries[decision->entry],
+                           issue->waits_for)) {
+        cb_case_add_finding(state, "role.missing", decision->entry,
+                            &issue->record, issue->field,
+                            "This may only be said by somebody in a role that "
+                            "its author did not have. It was kept but has no "
+                            "effect.");
+        return false;
+    }
+    return true;
+}
+
+#define LATEST_DECISIONS_MAX 64
+
 /*
  * What people decided about an issue that is not about one field's values: the
- * decisions that no later one knew of.  Equal ones are one; NULL where there is
- * none, or where they differ.
+ * decisions that no later one knew of.  Equal ones are one, that with the
+ * lowest hash; NULL where there is none, or where they differ.  More of them
+ * than people could ever make count as different.
  */
-const cb_decision *cb_case_decision(const cb_case_state *state,
-                                    const cb_issue *issue)
+const cb_decision *cb_case_decision(cb_case_state *state, const cb_issue *about)
 {
-    const cb_decision *found = NULL;
-    for (size_t i = 0; i < state->decision_count; i++) {
-        const cb_decision *decision = &state->decisions[i];
-        if (memcmp(decision->issue, issue->id, sizeof issue->id) != 0 ||
-            decision->known_count != decision->named_count) {
+    const cb_decision *latest[LATEST_DECISIONS_MAX];
+    const cb_issue issue = *about; /* findings may move the array */
+    size_t count = 0;
+    if (!index_decisions(state)) {
+        return NULL;
+    }
+    size_t first = first_about(state, &issue);
+    size_t end = first;
+    while (end < state->decision_count &&
+           memcmp(state->decisions_by_issue[end]->issue, issue.id,
+                  sizeof issue.id) == 0) {
+        end++;
+    }
+    for (size_t i = end; i > first; i--) {
+        const cb_decision *decision = state->decisions_by_issue[i - 1];
+        bool ended = !may_decide(state, &issue, decision);
+        for (size_t k = 0; k < count && !ended; k++) {
+            ended = cb_case_knows(state, latest[k]->entry, decision->entry);
+        }
+        if (ended) {
             continue;
         }
-        if (found == NULL ||
-            cb_case_knows(state, decision->entry, found->entry)) {
-            found = decision;
-        }
-    }
-    for (size_t i = 0; i < state->decision_count && found != NULL; i++) {
-        const cb_decision *other = &state->decisions[i];
-        if (memcmp(other->issue, issue->id, sizeof issue->id) == 0 &&
-            other->known_count == other->named_count &&
-            !cb_case_knows(state, found->entry, other->entry) &&
-            !json_equal(other->value, found->value)) {
+        if (count == LATEST_DECISIONS_MAX ||
+            (count > 0 && !json_equal(latest[0]->value, decision->value))) {
             return NULL;
         }
+        latest[count] = decision;
+        count++;
     }
-    return found;
+    for (size_t k = 1; k < count; k++) {
+        if (memcmp(&state->entries[latest[k]->entry].hash,
+                   &state->entries[latest[0]->entry].hash,
+                   sizeof(cb_hash)) < 0) {
+            latest[0] = latest[k];
+        }
+    }
+    return count > 0 ? latest[0] : NULL;
 }
 
 static int compare_issues(const void *a, const void *b)

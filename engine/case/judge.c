@@ -111,19 +111,29 @@ static const char *find_written(const cb_case_entry *entry, const char *rule)
     return "";
 }
 
-/* The entry that overrode a rule for a record, or CB_NOTHING. */
+/*
+ * The entry by which somebody entitled overrode a rule for a record, that of
+ * the lowest hash, or CB_NOTHING.
+ */
 static size_t find_override(const cb_case_state *state,
-                            const cb_case_record *record, const char *rule)
+                            const cb_case_record *record,
+                            const cb_rule_row *row)
 {
-    for (size_t i = 0; i < record->op_count; i++) {
+    size_t found = CB_NOTHING;
+    for (size_t i = 0; i < record->op_count && row->override_role != NULL;
+         i++) {
         const cb_op *op = &state->ops[record->first_op + i];
         const char *name =
             op->kind == CB_OP_OVERRIDE ? cb_json_text(op->json, "rule") : NULL;
-        if (name != NULL && strcmp(name, rule) == 0) {
-            return op->entry;
+        if (name != NULL && strcmp(name, row->rule) == 0 &&
+            cb_entry_has_role(&state->entries[op->entry], row->override_role) &&
+            (found == CB_NOTHING ||
+             memcmp(&state->entries[op->entry].hash,
+                    &state->entries[found].hash, sizeof(cb_hash)) < 0)) {
+            found = op->entry;
         }
     }
-    return CB_NOTHING;
+    return found;
 }
 
 static void keep(cb_case_state *state, size_t record, const cb_rule_row *row,
@@ -136,9 +146,7 @@ static void keep(cb_case_state *state, size_t record, const cb_rule_row *row,
         .known = known != NULL ? known->outcome : CB_OUTCOME_ALLOWED,
         .now = now != NULL ? now->outcome : CB_OUTCOME_ALLOWED,
         .written = find_written(&state->entries[target->created], row->rule),
-        .override_entry = row->override_role != NULL
-                              ? find_override(state, target, row->rule)
-                              : CB_NOTHING,
+        .override_entry = find_override(state, target, row),
     };
     if (judgement.override_entry != CB_NOTHING) {
         judgement.known = judgement.known == CB_OUTCOME_BLOCKED
@@ -196,13 +204,16 @@ static void report(cb_case_state *state, size_t record, const char *rule,
     (void)cb_case_add_issue(state, &alert, &target->created, 1);
 }
 
-static bool judge_record(cb_case_state *state, size_t record)
+static bool judge_record(cb_case_state *state, size_t record, size_t *steps)
 {
     const cb_case_record *target = &state->records[record];
     bool planned = strcmp(target->type_name, "plan") == 0;
-    cb_basis then = { .kind = CB_BASIS_KNOWN, .entry = target->created };
+    cb_basis then = { .kind = CB_BASIS_KNOWN,
+                      .entry = target->created,
+                      .steps = steps };
     cb_basis whole = { .kind = planned ? CB_BASIS_NOW : CB_BASIS_MERGED,
-                       .entry = target->created };
+                       .entry = target->created,
+                       .steps = steps };
     cb_verdict_list *known = ask(state, target, then);
     cb_verdict_list *now = ask(state, target, whole);
     bool complete = known != NULL && now != NULL;
@@ -211,8 +222,7 @@ static bool judge_record(cb_case_state *state, size_t record)
         const cb_verdict *old_worst = worst_of(known, row->rule);
         const cb_verdict *new_worst = worst_of(now, row->rule);
         keep(state, record, row, old_worst, new_worst);
-        bool overridden = row->override_role != NULL &&
-                          find_override(state, target, row->rule) != CB_NOTHING;
+        bool overridden = find_override(state, target, row) != CB_NOTHING;
         if (new_worst != NULL && new_worst->outcome == CB_OUTCOME_BLOCKED &&
             !planned && !overridden &&
             !(target->mark != NULL && strcmp(row->rule, "R5") == 0)) {
@@ -226,22 +236,91 @@ static bool judge_record(cb_case_state *state, size_t record)
     return complete;
 }
 
+typedef struct gated {
+    size_t record;
+    const cb_case_entry *created;
+} gated;
+
+/* The newest by causality first; of equals the lower hash, then id. */
+static int compare_gated(const void *a, const void *b)
+{
+    const gated *left = a;
+    const gated *right = b;
+    if (left->created->depth != right->created->depth) {
+        return left->created->depth > right->created->depth ? -1 : 1;
+    }
+    int order =
+        memcmp(&left->created->hash, &right->created->hash, sizeof(cb_hash));
+    if (order == 0) {
+        order = left->record < right->record ? -1 : 1;
+    }
+    return order;
+}
+
+#define ALERT_HEADS_MAX 16
+
+static void report_rest(cb_case_state *state, const gated *rest, size_t count)
+{
+    size_t entries[ALERT_HEADS_MAX];
+    size_t named = 0;
+    for (; named < count && named < ALERT_HEADS_MAX; named++) {
+        entries[named] = state->records[rest[named].record].created;
+    }
+    cb_issue alert = { .form = CB_ISSUE_ALERT,
+                       .kind = "rules.not_all_judged",
+                       .waits_for = "supervisor",
+                       .act = "casebound case timeline {case}" };
+    alert.sentence = cb_arena_format(
+        &state->arena,
+        "This case holds more than the rules can look at: %zu records were not "
+        "judged, from the oldest on. No event or plan may be recorded before a "
+        "supervisor has found out what filled it.",
+        count);
+    (void)cb_case_add_issue(state, &alert, entries, named);
+}
+
+static int compare_judgements(const void *a, const void *b)
+{
+    const cb_judgement *left = a;
+    const cb_judgement *right = b;
+    if (left->record != right->record) {
+        return left->record < right->record ? -1 : 1;
+    }
+    return strcmp(left->rule, right->rule);
+}
+
 cb_status cb_case_judge(cb_case_state *state, cb_error *reterr_error)
 {
+    size_t steps = CB_JUDGE_STEPS_MAX;
+    size_t count = 0;
     size_t judged = 0;
-    for (size_t r = 0; r < state->record_count; r++) {
-        if (!is_gated(&state->records[r]) ||
-            !state->entries[state->records[r].created].well_formed) {
-            continue;
+    gated *all =
+        cb_arena_allocate(&state->arena, state->record_count + 1, sizeof *all);
+    for (size_t r = 0; r < state->record_count && all != NULL; r++) {
+        if (is_gated(&state->records[r])) {
+            all[count] = (gated){
+                .record = r,
+                .created = &state->entries[state->records[r].created],
+            };
+            count++;
         }
-        if (judged == CB_JUDGED_RECORDS_MAX) {
-            state->judged_all = false;
-            break;
-        }
-        if (!judge_record(state, r)) {
+    }
+    if (count > 1) {
+        qsort(all, count, sizeof *all, compare_gated);
+    }
+    for (; judged < count && judged < CB_JUDGED_RECORDS_MAX && steps > 0;
+         judged++) {
+        if (!judge_record(state, all[judged].record, &steps)) {
             return cb_error_set(reterr_error, CB_NO_MEMORY, "out of memory");
         }
-        judged++;
+    }
+    state->judged_all = judged == count && (count == 0 || steps > 0);
+    if (!state->judged_all) {
+        report_rest(state, &all[judged], count - judged);
+    }
+    if (state->judgement_count > 1) {
+        qsort(state->judgements, state->judgement_count,
+              sizeof *state->judgements, compare_judgements);
     }
     return cb_arena_check(&state->arena, reterr_error);
 }

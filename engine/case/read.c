@@ -6,6 +6,36 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* The roles that decide whether something takes effect. */
+static const char *const role_names[] = { "supervisor", "coordinator",
+                                          "designated_lead" };
+
+#define ROLES (sizeof role_names / sizeof *role_names)
+
+static unsigned read_roles(const cb_fact *fact)
+{
+    unsigned roles = 0;
+    for (size_t i = 0; fact->roles != NULL && i < fact->role_count; i++) {
+        for (size_t k = 0; k < ROLES; k++) {
+            if (strcmp(fact->roles[i], role_names[k]) == 0) {
+                roles |= 1u << k;
+            }
+        }
+    }
+    return roles;
+}
+
+bool cb_entry_has_role(const cb_case_entry *entry, const char *role)
+{
+    for (size_t k = 0; k < ROLES; k++) {
+        if (strcmp(role, role_names[k]) == 0) {
+            return (entry->roles >> k & 1) != 0;
+        }
+    }
+    /* Who leads a case is said in its allocation, and is no role. */
+    return role[0] == '\0' || strncmp(role, "lead", 4) == 0;
+}
+
 static int compare_entries(const void *a, const void *b)
 {
     const cb_case_entry *left = a;
@@ -15,10 +45,22 @@ static int compare_entries(const void *a, const void *b)
         /* Of one entry handed in twice, once admitted is admitted. */
         order = (int)right->admitted - (int)left->admitted;
     }
+    if (order == 0 && left->roles != right->roles) {
+        order = left->roles < right->roles ? -1 : 1;
+    }
     if (order == 0) {
         order = left->fact < right->fact ? -1 : 1;
     }
     return order;
+}
+
+/* The years 1900 to 2200: what lies outside happened at no known time. */
+#define MOMENT_MS_MIN INT64_C(-2208988800000)
+#define MOMENT_MS_MAX INT64_C(7258118400000)
+
+bool cb_case_is_moment(int64_t ms)
+{
+    return ms >= MOMENT_MS_MIN && ms < MOMENT_MS_MAX;
 }
 
 static int digit_value(char digit)
@@ -80,7 +122,11 @@ static bool read_body(const json_t *body, cb_case_entry *entry)
     }
     entry->newer = schema > 1;
     entry->happened_known = cb_json_integer(cb_json_object(body, "happened"),
-                                            "ms", &entry->happened_ms);
+                                            "ms", &entry->happened_ms) &&
+                            cb_case_is_moment(entry->happened_ms);
+    if (!entry->happened_known) {
+        entry->happened_ms = 0;
+    }
     entry->ops = cb_json_array(body, "ops");
     return entry->ops != NULL && cb_json_array(body, "deps") != NULL &&
            json_array_size(entry->ops) <= CB_OPERATIONS_MAX;
@@ -153,6 +199,7 @@ cb_status cb_case_read(cb_case_state *state, const cb_fact *facts, size_t count,
             .fact = i,
             .body = json_incref((json_t *)(uintptr_t)facts[i].body),
             .admitted = facts[i].admitted,
+            .roles = read_roles(&facts[i]),
         };
         state->entry_count++;
     }

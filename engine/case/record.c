@@ -63,6 +63,12 @@ static cb_status read_ops(cb_case_state *state, cb_error *error)
                                 "was kept but changes nothing.");
             continue;
         }
+        if (entry->deps_cut) {
+            cb_case_add_finding(state, "entry.too_many_causes", i, NULL, "",
+                                "An entry names more entries that its author "
+                                "knew than one may. It counts; the rest of "
+                                "them counts as not known to the author.");
+        }
         for (size_t k = 0; k < json_array_size(entry->ops); k++) {
             read_op(state, i, json_array_get(entry->ops, k));
         }
@@ -123,156 +129,6 @@ static cb_status sort_ops(cb_case_state *state, cb_error *error)
     return CB_OK;
 }
 
-static bool read_about(const cb_op *op, cb_record_id *ret_about)
-{
-    return cb_case_hex_of(op->json, "about", ret_about->bytes,
-                          sizeof ret_about->bytes);
-}
-
-/* Whether a create may stand where it was written. */
-static bool create_fits(const cb_case_state *state, const cb_op *op)
-{
-    const char *name = cb_json_text(op->json, "type");
-    const cb_type *type =
-        name != NULL ? cb_model_type(state->model, name) : NULL;
-    cb_record_id about = { 0 };
-    bool known = read_about(op, &about);
-    return type == NULL ||
-           cb_place_fits(&state->entries[op->entry].place, type, NULL,
-                         &op->record, known ? &about : NULL);
-}
-
-/* Marks every creation that may stand, and says of the others why not. */
-static size_t mark_creates(cb_case_state *state, const cb_op *ops, size_t count,
-                           bool *fits)
-{
-    size_t found = 0;
-    for (size_t i = 0; i < count; i++) {
-        fits[i] = false;
-        if (ops[i].kind != CB_OP_CREATE) {
-            continue;
-        }
-        fits[i] = create_fits(state, &ops[i]);
-        found += fits[i] ? 1 : 0;
-        if (!fits[i]) {
-            cb_case_add_finding(state, "record.wrong_place", ops[i].entry,
-                                &ops[i].record, "",
-                                "A record was written where records of its "
-                                "kind may not be. It was kept but does not "
-                                "count.");
-        }
-    }
-    return found;
-}
-
-/*
- * Of several creations of one record the one that knew of no other; of several
- * such the lowest hash.  Order in memory is not enough: its tie-break depends
- * on entries that have nothing to do with them.  `creators` is a set of
- * entries, empty between calls.
- */
-static const cb_op *choose_create(cb_case_state *state, const cb_op *ops,
-                                  size_t count, const bool *fits,
-                                  uint64_t *creators)
-{
-    const cb_op *chosen = NULL;
-    for (size_t i = 0; i < count; i++) {
-        if (fits[i]) {
-            creators[ops[i].entry / 64] |= UINT64_C(1) << (ops[i].entry % 64);
-        }
-    }
-    for (size_t i = 0; i < count; i++) {
-        size_t entry = ops[i].entry;
-        bool first = fits[i] && (i == 0 || ops[i - 1].entry != entry);
-        const uint64_t *known =
-            state->knowledge + state->knowledge_offset[entry];
-        for (size_t w = 0; w <= entry / 64 && first; w++) {
-            first = (known[w] & creators[w]) == 0;
-        }
-        if (first &&
-            (chosen == NULL || memcmp(&state->entries[entry].hash,
-                                      &state->entries[chosen->entry].hash,
-                                      sizeof(cb_hash)) < 0)) {
-            chosen = &ops[i];
-        }
-    }
-    for (size_t i = 0; i < count; i++) {
-        creators[ops[i].entry / 64] = 0;
-    }
-    return chosen;
-}
-
-static void report_other_creates(cb_case_state *state, const cb_op *chosen,
-                                 const cb_op *ops, size_t count,
-                                 const bool *fits)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (fits[i] && &ops[i] != chosen) {
-            cb_case_add_finding(state, "record.created_twice", ops[i].entry,
-                                &ops[i].record, "",
-                                "A record was created although it was there "
-                                "already. The first one counts.");
-        }
-    }
-}
-
-static void add_record(cb_case_state *state, size_t first, size_t count,
-                       bool *fits, uint64_t *creators)
-{
-    const cb_op *ops = &state->ops[first];
-    const cb_op *chosen = NULL;
-    if (mark_creates(state, ops, count, fits) > 0) {
-        chosen = choose_create(state, ops, count, fits, creators);
-    }
-    cb_case_record record = { .id = ops->record,
-                              .created = CB_NOTHING,
-                              .struck_by = CB_NOTHING,
-                              .first_op = first,
-                              .op_count = count };
-    const cb_op *origin = chosen;
-    for (size_t i = 0; i < count && origin == NULL; i++) {
-        if (ops[i].kind == CB_OP_PART) {
-            origin = &ops[i];
-        }
-    }
-    if (origin == NULL || cb_json_text(origin->json, "type") == NULL) {
-        for (size_t i = 0; i < count; i++) {
-            cb_case_add_finding(state, "record.unknown", ops[i].entry,
-                                &ops[i].record, "",
-                                "A change speaks of a record that is not "
-                                "here. It was kept but changes nothing.");
-        }
-        return;
-    }
-    record.type_name = cb_json_text(origin->json, "type");
-    record.type = cb_model_type(state->model, record.type_name);
-    record.about_known = read_about(origin, &record.about);
-    if (record.type != NULL && record.type->about == CB_ABOUT_SELF) {
-        record.about = record.id;
-        record.about_known = true;
-    }
-    for (size_t i = 0; i < count; i++) {
-        uint8_t class = state->entries[ops[i].entry].place.class;
-        if (fits[i] && class == (uint8_t)CB_CLASS_V) {
-            record.sides |= CB_SIDE_V;
-
-        } else if (fits[i] && class == (uint8_t)CB_CLASS_O) {
-            record.sides |= CB_SIDE_O;
-        }
-    }
-    if (chosen != NULL) {
-        record.created = chosen->entry;
-        report_other_creates(state, chosen, ops, count, fits);
-    }
-    if (record.type == NULL) {
-        cb_case_add_finding(state, "newer.type", origin->entry, &record.id, "",
-                            "A record is of a kind that only a newer version "
-                            "knows. It is kept whole.");
-    }
-    state->records[state->record_count] = record;
-    state->record_count++;
-}
-
 size_t cb_case_find_record(const cb_case_state *state, const cb_record_id *id)
 {
     size_t low = 0;
@@ -282,7 +138,7 @@ size_t cb_case_find_record(const cb_case_state *state, const cb_record_id *id)
         int order = memcmp(id->bytes, state->records[middle].id.bytes,
                            CB_IDENTIFIER_BYTES);
         if (order == 0) {
-            return middle;
+            return middle - state->records[middle].sibling;
         }
         if (order < 0) {
             high = middle;
@@ -293,16 +149,34 @@ size_t cb_case_find_record(const cb_case_state *state, const cb_record_id *id)
     return CB_NOTHING;
 }
 
+size_t cb_case_find_typed(const cb_case_state *state, const cb_record_id *id,
+                          const char *type)
+{
+    size_t first = cb_case_find_record(state, id);
+    size_t count =
+        first != CB_NOTHING ? state->records[first].sibling_count : 0;
+    for (size_t i = first; i < first + count; i++) {
+        if (strcmp(state->records[i].type_name, type) == 0) {
+            return i;
+        }
+    }
+    return CB_NOTHING;
+}
+
 unsigned cb_case_sides(const cb_case_state *state, const cb_record_id *person)
 {
-    size_t index = cb_case_find_record(state, person);
-    const cb_case_record *record =
-        index != CB_NOTHING ? &state->records[index] : NULL;
-    if (record == NULL || record->type == NULL ||
-        record->type->about != CB_ABOUT_SELF) {
-        return 0;
+    size_t first = cb_case_find_record(state, person);
+    size_t count =
+        first != CB_NOTHING ? state->records[first].sibling_count : 0;
+    unsigned sides = 0;
+    for (size_t i = first; i < first + count; i++) {
+        const cb_case_record *record = &state->records[i];
+        if (record->type != NULL && record->type->about == CB_ABOUT_SELF) {
+            sides |= record->side == (uint8_t)CB_CLASS_V ? CB_SIDE_V : 0;
+            sides |= record->side == (uint8_t)CB_CLASS_O ? CB_SIDE_O : 0;
+        }
     }
-    return record->sides;
+    return sides;
 }
 
 typedef struct typed {
@@ -379,28 +253,7 @@ cb_status cb_case_collect(cb_case_state *state, cb_error *reterr_error)
     if (status != CB_OK) {
         return status;
     }
-    state->records = cb_arena_allocate(&state->arena, state->op_count + 1,
-                                       sizeof *state->records);
-    bool *fits =
-        cb_arena_allocate(&state->arena, state->op_count + 1, sizeof *fits);
-    uint64_t *creators = cb_arena_allocate(
-        &state->arena, state->counted / 64 + 1, sizeof *creators);
-    status = cb_arena_check(&state->arena, reterr_error);
-    if (status != CB_OK) {
-        return status;
-    }
-    size_t first = 0;
-    while (first < state->op_count) {
-        size_t end = first + 1;
-        while (end < state->op_count &&
-               memcmp(&state->ops[end].record, &state->ops[first].record,
-                      sizeof(cb_record_id)) == 0) {
-            end++;
-        }
-        add_record(state, first, end - first, fits, creators);
-        first = end;
-    }
-    status = cb_arena_check(&state->arena, reterr_error);
+    status = cb_case_make_records(state, reterr_error);
     if (status == CB_OK) {
         status = index_types(state, reterr_error);
     }

@@ -11,11 +11,21 @@
  * replaced only by a later consent that knew of it, not by a correction, a
  * strike or a decision.
  */
+#include "case/register.h"
+
+#include "base/json.h"
 #include "case/names.h"
-#include "case/state.h"
+
+#include <casebound/entry.h>
 
 #include <stdlib.h>
 #include <string.h>
+
+/*
+ * A search beyond this many steps leaves records standing that others may have
+ * replaced: they contest each other, and the most protective is in force.
+ */
+#define REGISTER_STEPS_MAX 20000000
 
 /* One record's word on one register. */
 typedef struct member {
@@ -96,6 +106,10 @@ static bool takes_part(const cb_case_record *record)
         !record->type->is_register) {
         return false;
     }
+    if (record->role_missing && record->type->register_value != NULL &&
+        cb_register_value(record) == NULL) {
+        return false;
+    }
     return !record->struck || is_protective(record->type->register_value,
                                             cb_register_value(record));
 }
@@ -118,66 +132,152 @@ static void add_member(cb_case_state *state, members *all, size_t record,
     all->count++;
 }
 
-/* Texts that a key's part may have; more than one for a set. */
-static size_t part_values(cb_case_state *state, const cb_case_record *record,
-                          const char *part, const char **texts, size_t most)
+/*
+ * Texts that a key's part may have; more than one for a set.  Each counts once.
+ * All codes of the list count, however many others stand beside them; of what a
+ * newer version may know, that many.
+ */
+#define OTHER_TEXTS_MAX 16
+#define KEY_TEXT_BYTES  64
+#define KEYS_MAX        4096
+
+typedef struct texts {
+    const cb_code_list *codes;
+    bool *seen;                              /* of the codes */
+    const char *others[OTHER_TEXTS_MAX + 1]; /* sorted, each once */
+    size_t other_count;
+} texts;
+
+static void add_text(texts *all, const char *text)
 {
+    const cb_code *code =
+        all->codes != NULL ? cb_code_list_find(all->codes, text) : NULL;
+    if (code != NULL) {
+        all->seen[code - all->codes->codes] = true;
+        return;
+    }
+    size_t at = all->other_count;
+    while (at > 0 && strcmp(all->others[at - 1], text) > 0) {
+        at--;
+    }
+    if (at == OTHER_TEXTS_MAX ||
+        (at > 0 && strcmp(all->others[at - 1], text) == 0)) {
+        return;
+    }
+    memmove(&all->others[at + 1], &all->others[at],
+            (all->other_count - at) * sizeof *all->others);
+    all->others[at] = text;
+    all->other_count += all->other_count < OTHER_TEXTS_MAX ? 1 : 0;
+}
+
+static void add_value(texts *all, const json_t *value)
+{
+    size_t count = json_is_array(value) ? json_array_size(value) : 1;
+    for (size_t k = 0; k < count; k++) {
+        const char *text = json_string_value(
+            json_is_array(value) ? json_array_get(value, k) : value);
+        if (text != NULL) {
+            add_text(all, text);
+        }
+    }
+}
+
+/* A text as it stands in a key: long ones by their hash. */
+static const char *key_text(cb_case_state *state, const char *text)
+{
+    char digits[CB_HASH_TEXT_BYTES];
+    cb_hash hash;
+    size_t length = strlen(text);
+    if (length <= KEY_TEXT_BYTES) {
+        return text;
+    }
+    cb_hash_domain("register key", (cb_span){ (const uint8_t *)text, length },
+                   &hash);
+    cb_hex_format(hash.bytes, sizeof hash.bytes, digits);
+    return cb_arena_format(&state->arena, "newer:%.32s", digits);
+}
+
+static const char **list_texts(cb_case_state *state, const texts *all,
+                               size_t *ret_count)
+{
+    size_t codes = all->codes != NULL ? all->codes->count : 0;
+    const char **list = cb_arena_allocate(
+        &state->arena, codes + all->other_count + 1, sizeof *list);
+    size_t count = 0;
+    for (size_t i = 0; i < codes && list != NULL; i++) {
+        if (all->seen[i]) {
+            list[count] = all->codes->codes[i].code;
+            count++;
+        }
+    }
+    for (size_t i = 0; i < all->other_count && list != NULL; i++) {
+        list[count] = key_text(state, all->others[i]);
+        count++;
+    }
+    *ret_count = count;
+    return list;
+}
+
+static const char **part_values(cb_case_state *state,
+                                const cb_case_record *record, const char *part,
+                                size_t *ret_count)
+{
+    texts all = { 0 };
     if (strcmp(part, "about") == 0) {
         char id[CB_IDENTIFIER_TEXT_BYTES];
         cb_hex_format(record->about.bytes, sizeof record->about.bytes, id);
-        texts[0] = cb_arena_format(&state->arena, "%s",
-                                   record->about_known ? id : "-");
-        return 1;
+        all.others[0] = cb_arena_format(&state->arena, "%s",
+                                        record->about_known ? id : "-");
+        all.other_count = 1;
+        return list_texts(state, &all, ret_count);
     }
     const cb_merged *merged = cb_record_field(record, part);
-    size_t count = 0;
-    /* What was ever refused or withdrawn stays so. */
-    bool all = cb_is_consent(record->type) &&
-               is_protective(record->type->register_value,
-                             cb_record_most_protective(record));
-    size_t sources = merged == NULL ? 0 : all ? merged->write_count : 1;
-    for (size_t i = 0; i < sources; i++) {
-        const json_t *value = all ? merged->writes[i].value : merged->value;
-        size_t members_count =
-            json_is_array(value) ? json_array_size(value) : 1;
-        for (size_t k = 0; k < members_count && count < most; k++) {
-            const json_t *one =
-                json_is_array(value) ? json_array_get(value, k) : value;
-            if (json_string_value(one) != NULL) {
-                texts[count] = json_string_value(one);
-                count++;
-            }
+    const cb_field *field = merged != NULL ? merged->field : NULL;
+    if (field != NULL && field->codes != NULL) {
+        all.codes = field->codes;
+        all.seen = cb_arena_allocate(&state->arena, field->codes->count + 1,
+                                     sizeof *all.seen);
+        if (all.seen == NULL) {
+            *ret_count = 0;
+            return NULL;
         }
     }
-    return count;
+    /* What was ever refused or withdrawn stays so. */
+    bool ever = cb_is_consent(record->type) &&
+                is_protective(record->type->register_value,
+                              cb_record_most_protective(record));
+    if (merged != NULL && !ever) {
+        add_value(&all, merged->value);
+    }
+    for (size_t i = 0; merged != NULL && ever && i < merged->write_count; i++) {
+        add_value(&all, merged->writes[i].value);
+    }
+    return list_texts(state, &all, ret_count);
 }
-
-#define PART_VALUES_MAX 64
 
 /* Every combination of the parts' values is one register. */
 static void add_members(cb_case_state *state, members *all, size_t record)
 {
+    static const char *const empty[] = { "" };
     const cb_type *type = state->records[record].type;
-    const char *keys[PART_VALUES_MAX] = { "" };
+    const char *const *keys = empty;
     size_t key_count = 1;
     for (size_t p = 0; p < type->register_key_count; p++) {
-        const char *texts[PART_VALUES_MAX];
-        const char *longer[PART_VALUES_MAX];
-        size_t text_count =
-            part_values(state, &state->records[record], type->register_key[p],
-                        texts, PART_VALUES_MAX);
+        size_t text_count = 0;
         size_t longer_count = 0;
-        for (size_t k = 0; k < key_count; k++) {
-            for (size_t t = 0; t < text_count; t++) {
-                if (longer_count < PART_VALUES_MAX) {
-                    longer[longer_count] = cb_arena_format(
-                        &state->arena, "%s%s%s", keys[k],
-                        keys[k][0] != '\0' ? " " : "", texts[t]);
-                    longer_count++;
-                }
+        const char **parts = part_values(state, &state->records[record],
+                                         type->register_key[p], &text_count);
+        const char **longer = cb_arena_allocate(
+            &state->arena, key_count * text_count + 1, sizeof *longer);
+        for (size_t k = 0; k < key_count && longer != NULL; k++) {
+            for (size_t t = 0; t < text_count && longer_count < KEYS_MAX; t++) {
+                longer[longer_count] =
+                    cb_arena_format(&state->arena, "%s%s%s", keys[k],
+                                    keys[k][0] != '\0' ? " " : "", parts[t]);
+                longer_count++;
             }
         }
-        memcpy(keys, longer, longer_count * sizeof *keys);
+        keys = longer;
         key_count = longer_count;
     }
     for (size_t k = 0; k < key_count; k++) {
@@ -187,74 +287,136 @@ static void add_members(cb_case_state *state, members *all, size_t record)
 
 /* --------------------------------------------------------------- replaced */
 
-typedef bool (*covers)(const cb_case_state *state, const void *by,
-                       size_t entry);
-
-static bool covered_by_creation(const cb_case_state *state, const void *by,
-                                size_t entry)
+cb_words cb_words_of(const cb_case_record *record)
 {
-    return cb_case_knows(state, *(const size_t *)by, entry);
+    return (cb_words){ .record = record };
 }
 
-static bool covered_by_decision(const cb_case_state *state, const void *by,
-                                size_t entry)
+/* The creation, then the heads of the fields by which it writes. */
+bool cb_words_next(cb_words *words, size_t *ret_entry)
 {
-    (void)state;
-    const cb_decision *decision = by;
-    size_t low = 0;
-    size_t high = decision->known_count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (decision->known[middle] < entry) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    return low < decision->known_count && decision->known[low] == entry;
-}
-
-/* Whether everything that `record` says in its register is covered. */
-static bool is_covered(const cb_case_state *state, const cb_case_record *record,
-                       covers covered, const void *by)
-{
-    if (!covered(state, by, record->created)) {
-        return false;
-    }
+    const cb_case_record *record = words->record;
     const cb_type *type = record->type;
-    for (size_t f = 0; f < record->field_count; f++) {
-        const cb_merged *merged = &record->fields[f];
-        bool speaks = type->register_value == NULL ||
-                      merged->field == type->register_value;
-        for (size_t k = 0; k < type->register_key_count; k++) {
-            speaks = speaks || strcmp(type->register_key[k], merged->name) == 0;
-        }
-        for (size_t h = 0; h < merged->head_count && speaks; h++) {
-            if (!covered(state, by, merged->heads[h]->entry)) {
-                return false;
-            }
-        }
-    }
-    return true;
-}
-
-static bool replaces(const cb_case_state *state, size_t later, size_t earlier)
-{
-    const cb_case_record *by = &state->records[later];
-    const cb_case_record *record = &state->records[earlier];
-    if (is_covered(state, record, covered_by_creation, &by->created)) {
+    if (!words->begun) {
+        words->begun = true;
+        *ret_entry = record->created;
         return true;
     }
-    if (cb_is_consent(record->type)) {
-        return false;
+    for (; words->field < record->field_count; words->field++) {
+        const cb_merged *merged = &record->fields[words->field];
+        bool speaks = type->register_value == NULL ||
+                      merged->field == type->register_value;
+        for (size_t k = 0; k < type->register_key_count && !speaks; k++) {
+            speaks = strcmp(type->register_key[k], merged->name) == 0;
+        }
+        if (speaks && words->head < merged->head_count) {
+            *ret_entry = merged->heads[words->head]->entry;
+            words->head++;
+            return true;
+        }
+        words->head = 0;
     }
-    for (size_t i = 0; i < by->decision_count; i++) {
-        if (is_covered(state, record, covered_by_decision,
-                       &state->decisions[by->first_decision + i])) {
+    return false;
+}
+
+static int compare_descending(const void *a, const void *b)
+{
+    size_t left = *(const size_t *)a;
+    size_t right = *(const size_t *)b;
+    return left > right ? -1 : left < right;
+}
+
+/* The creations that no other of them was written in knowledge of. */
+typedef struct latest {
+    size_t *entries;
+    size_t count;
+    uint64_t *known; /* by any of them: a set of entries */
+} latest;
+
+static void find_latest(const cb_case_state *state, latest *found)
+{
+    size_t count = 0;
+    memset(found->known, 0, (state->counted / 64 + 1) * sizeof *found->known);
+    if (found->count > 1) {
+        qsort(found->entries, found->count, sizeof *found->entries,
+              compare_descending);
+    }
+    for (size_t i = 0; i < found->count; i++) {
+        size_t entry = found->entries[i];
+        if ((i > 0 && found->entries[i - 1] == entry) ||
+            (found->known[entry / 64] >> (entry % 64) & 1) != 0) {
+            continue;
+        }
+        const uint64_t *row = state->knowledge + state->knowledge_offset[entry];
+        for (size_t w = 0; w <= entry / 64; w++) {
+            found->known[w] |= row[w];
+        }
+        /* Only entries before i are overwritten, and i - 1 at the earliest
+           where all were kept, so the comparison above still sees it. */
+        found->entries[count] = entry;
+        count++;
+    }
+    found->count = count;
+}
+
+/*
+ * Whether one of the latest creations knew all that a record says.  What none
+ * of them knew is seen at once; only where different ones knew different parts
+ * is there something to search, and that is bounded.
+ */
+static bool is_replaced(cb_case_state *state, const latest *found,
+                        const cb_case_record *record)
+{
+    size_t said = 0;
+    bool single = true;
+    cb_words words = cb_words_of(record);
+    for (size_t entry = 0; cb_words_next(&words, &entry);) {
+        if ((found->known[entry / 64] >> (entry % 64) & 1) == 0) {
+            return false;
+        }
+        single = single && (said == 0 || entry == record->created);
+        said++;
+    }
+    for (size_t i = 0; i < found->count && !single; i++) {
+        bool all = true;
+        words = cb_words_of(record);
+        for (size_t entry = 0; all && cb_words_next(&words, &entry);) {
+            if (state->register_steps == 0) {
+                return false;
+            }
+            state->register_steps--;
+            all = cb_case_knows(state, found->entries[i], entry);
+        }
+        if (all) {
             return true;
         }
     }
-    return false;
+    return single;
+}
+
+/* Nothing written on one side of a case replaces what stands on the other. */
+static void find_heads(cb_case_state *state, cb_register *target, uint8_t side,
+                       latest *found)
+{
+    found->count = 0;
+    for (size_t i = 0; i < target->record_count; i++) {
+        const cb_case_record *record = &state->records[target->records[i]];
+        if (record->side == side) {
+            found->entries[found->count] = record->created;
+            found->count++;
+        }
+    }
+    if (found->count == 0) {
+        return;
+    }
+    find_latest(state, found);
+    for (size_t i = 0; i < target->record_count; i++) {
+        const cb_case_record *record = &state->records[target->records[i]];
+        if (record->side == side && !is_replaced(state, found, record)) {
+            target->heads[target->head_count] = target->records[i];
+            target->head_count++;
+        }
+    }
 }
 
 /* --------------------------------------------------------------- in force */
@@ -319,7 +481,7 @@ static void choose(const cb_case_state *state, cb_register *target)
 }
 
 static void merge_register(cb_case_state *state, cb_register *target,
-                           const member *items, size_t count)
+                           const member *items, size_t count, latest *found)
 {
     *target = (cb_register){ .type = items->type,
                              .key = items->key,
@@ -337,17 +499,15 @@ static void merge_register(cb_case_state *state, cb_register *target,
             target->record_count++;
         }
     }
-    for (size_t i = 0; i < target->record_count; i++) {
-        bool replaced = false;
-        for (size_t k = 0; k < target->record_count && !replaced; k++) {
-            replaced = k != i &&
-                       replaces(state, target->records[k], target->records[i]);
-        }
-        if (!replaced) {
-            target->heads[target->head_count] = target->records[i];
-            target->head_count++;
-        }
+    if (target->record_count == 1) {
+        target->heads[0] = target->records[0];
+        target->head_count = 1;
+    } else {
+        find_heads(state, target, 0, found);
+        find_heads(state, target, (uint8_t)CB_CLASS_V, found);
+        find_heads(state, target, (uint8_t)CB_CLASS_O, found);
     }
+    cb_register_decide(state, target);
     if (target->head_count > 0) {
         choose(state, target);
     }
@@ -363,6 +523,13 @@ cb_status cb_case_merge_registers(cb_case_state *state, cb_error *reterr_error)
     }
     state->registers = cb_arena_allocate(&state->arena, all.count + 1,
                                          sizeof *state->registers);
+    latest found = {
+        .entries = cb_arena_allocate(&state->arena, all.count + 1,
+                                     sizeof *found.entries),
+        .known = cb_arena_allocate(&state->arena, state->counted / 64 + 1,
+                                   sizeof *found.known),
+    };
+    state->register_steps = REGISTER_STEPS_MAX;
     cb_status status = cb_arena_check(&state->arena, reterr_error);
     if (status != CB_OK) {
         return status;
@@ -378,7 +545,7 @@ cb_status cb_case_merge_registers(cb_case_state *state, cb_error *reterr_error)
             end++;
         }
         merge_register(state, &state->registers[state->register_count],
-                       &all.items[first], end - first);
+                       &all.items[first], end - first, &found);
         state->register_count++;
         first = end;
     }

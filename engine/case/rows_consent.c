@@ -196,7 +196,7 @@ static void freeze_items(cb_case_state *state, const use *one)
                           sizeof agreement.bytes)) {
             continue;
         }
-        size_t whole = cb_case_find_record(state, &agreement);
+        size_t whole = cb_case_find_typed(state, &agreement, "agreement");
         const char *event =
             whole != CB_NOTHING
                 ? cb_record_code(&state->records[whole], "event")
@@ -290,10 +290,13 @@ static void look_at_event(cb_case_state *state, const use *one)
     if (issue == NULL) {
         return;
     }
+    size_t at = (size_t)(issue - state->issues);
     const cb_decision *decision = cb_case_decision(state, issue);
     bool stood =
         decision != NULL && cb_value_has(decision->value, held_choices[0]);
-    issue->open = decision == NULL;
+    if (at < state->issue_count) {
+        state->issues[at].open = decision == NULL;
+    }
     add_reviews(state, &found, decision == NULL);
     if (stood) {
         return;

@@ -50,11 +50,15 @@ const char *cb_rule_hex(const cb_question *question, const cb_record_id *id);
 const char *cb_rule_said(const cb_question *question, size_t entry);
 const char *cb_rule_words(const cb_question *question, const char *code);
 
+/* More persons than a gathering can have: R5 blocks, and no rule looks on. */
+#define CB_RULE_PERSONS_MAX 64
+
 /* The i-th member of a set of persons in the fields; false at the end. */
 bool cb_rule_person(const cb_question *question, const char *field, size_t i,
                     cb_record_id *ret_person);
 
-/* V, O, or zero where the party is not known here. */
+/* V, O, CB_SIDE_BOTH, or zero where the party is not known here. */
+#define CB_SIDE_BOTH ((uint8_t)'B')
 uint8_t cb_rule_side(const cb_question *question, const cb_record_id *person);
 const char *cb_rule_role(const cb_question *question,
                          const cb_record_id *person);

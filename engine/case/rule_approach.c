@@ -58,6 +58,14 @@ static bool is_harmed(const cb_question *question, const cb_record_id *person)
            (strcmp(role, "victim") == 0 || strcmp(role, "bereaved") == 0);
 }
 
+/* For what protects: somebody put on both sides may be harmed. */
+static bool may_be_harmed(const cb_question *question,
+                          const cb_record_id *person)
+{
+    return cb_rule_side(question, person) == CB_SIDE_BOTH ||
+           is_harmed(question, person);
+}
+
 /* Whether a person's consent to a scope is given and nobody contests it. */
 static bool is_given(const cb_question *question, const cb_record_id *person,
                      const char *scope)
@@ -95,6 +103,7 @@ static bool has_initial_risk(const cb_question *question)
     const cb_case_state *state = question->state;
     size_t count = 0;
     const size_t *risks = cb_case_of_type(state, "risk_assessment", &count);
+    cb_basis_spend(&question->basis, count / 4);
     for (size_t r = 0; r < count; r++) {
         const cb_case_record *risk = &state->records[risks[r]];
         if (cb_basis_counts(state, &question->basis, risk) &&
@@ -118,7 +127,7 @@ static bool is_by_agency(const cb_question *question)
     if (route == NULL || !cb_hex_parse(route, id.bytes, sizeof id.bytes)) {
         return false;
     }
-    size_t index = cb_case_find_record(question->state, &id);
+    size_t index = cb_case_find_typed(question->state, &id, "contact_route");
     return index != CB_NOTHING &&
            strcmp(cb_record_code(&question->state->records[index], "kind"),
                   "through_agency") == 0;
@@ -203,7 +212,7 @@ static void ask_telling(const cb_question *question, const cb_rule_row *row)
     const size_t *people = cb_case_of_type(state, "person", &count);
     for (size_t r = 0; r < count; r++) {
         const cb_case_record *person = &state->records[people[r]];
-        if (is_harmed(question, &person->id)) {
+        if (may_be_harmed(question, &person->id)) {
             known = true;
             ask_release_of(question, row, &person->id);
         }
@@ -275,11 +284,11 @@ void cb_rule_ask_r3(const cb_question *question, const cb_rule_row *row)
         (direction != NULL && strcmp(direction, "incoming") == 0)) {
         return; /* who comes to us was not approached */
     }
-    if (cb_rule_side(question, question->about) == 'V') {
-        if (began.by_offender) {
-            ask_approach_to_victim(question, row, began.referral);
-        }
-    } else if (began.by_victim) {
+    uint8_t side = cb_rule_side(question, question->about);
+    if ((side == 'V' || side == CB_SIDE_BOTH) && began.by_offender) {
+        ask_approach_to_victim(question, row, began.referral);
+    }
+    if (side != 'V' && began.by_victim) {
         ask_approach_to_offender(question, row);
     }
 }

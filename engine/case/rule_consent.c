@@ -203,10 +203,11 @@ static bool find_event_ms(const cb_question *question, int64_t *ret_ms)
 {
     if (strcmp(question->type, "plan") == 0) {
         return cb_json_integer(cb_json_object(question->fields, "date"), "ms",
-                               ret_ms);
+                               ret_ms) &&
+               cb_case_is_moment(*ret_ms);
     }
     *ret_ms = question->happened_ms;
-    return true;
+    return cb_case_is_moment(*ret_ms);
 }
 
 void cb_rule_ask_r5(const cb_question *question, const cb_rule_row *row)
@@ -236,7 +237,21 @@ void cb_rule_ask_r5(const cb_question *question, const cb_rule_row *row)
     if (!find_event_ms(question, &one.event_ms)) {
         cb_rule_say(question, row, one.missing, CB_NOTHING, NULL,
                     "it is not certain on which day", "one date");
-        one.event_ms = question->happened_ms;
+        one.event_ms = cb_case_is_moment(question->happened_ms)
+                           ? question->happened_ms
+                           : 0;
+    }
+    if (question->proposed && !question->state->judged_all) {
+        cb_rule_say(question, row, CB_OUTCOME_BLOCKED, CB_NOTHING, NULL,
+                    "this case holds more than the rules can look at, so "
+                    "nobody can be sure of what they would say",
+                    "a supervisor who finds out what filled the case");
+    }
+    if (json_array_size(cb_json_array(question->fields, "participants")) >
+        CB_RULE_PERSONS_MAX) {
+        cb_rule_say(question, row, CB_OUTCOME_BLOCKED, CB_NOTHING, NULL,
+                    "it names more participants than can be asked about",
+                    "fewer participants");
     }
     if (!cb_rule_person(question, "participants", 0, &person)) {
         cb_rule_say(question, row, one.missing, CB_NOTHING, NULL,

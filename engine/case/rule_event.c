@@ -53,6 +53,9 @@ static bool is_preparation_of(const cb_question *question,
            cb_basis_counts(question->state, &question->basis, record);
 }
 
+/* Each is compared with each. */
+#define PREPARATIONS_MAX 512
+
 /* Whether an earlier meeting, known when this one was recorded, explained. */
 static bool was_explained(const cb_question *question,
                           const cb_record_id *person,
@@ -81,6 +84,13 @@ static void ask_limits(const cb_question *question, const cb_rule_row *row,
     bool explained = false;
     size_t count = 0;
     const size_t *meetings = cb_case_of_type(state, "preparation", &count);
+    cb_basis_spend(&question->basis, count);
+    if (count > PREPARATIONS_MAX) {
+        cb_rule_say(question, row, CB_OUTCOME_BLOCKED, CB_NOTHING, person,
+                    "this case holds more preparations than can be looked at",
+                    "a supervisor who finds out what filled the case");
+        return;
+    }
     for (size_t r = 0; r < count; r++) {
         const cb_case_record *record = &state->records[meetings[r]];
         if (!is_preparation_of(question, record, person)) {
@@ -197,8 +207,10 @@ void cb_rule_ask_r6(const cb_question *question, const cb_rule_row *row)
     for (size_t i = 0; is_held(question) &&
                        cb_rule_person(question, "participants", i, &person);
          i++) {
-        if (cb_rule_side(question, &person) == 'O' &&
-            strcmp(cb_rule_role(question, &person), "offender") == 0) {
+        uint8_t side = cb_rule_side(question, &person);
+        const char *role = cb_rule_role(question, &person);
+        if (side == CB_SIDE_BOTH ||
+            (side == 'O' && strcmp(role, "offender") == 0)) {
             ask_facts(question, row, &person);
         }
     }
@@ -214,6 +226,7 @@ static bool is_signed_off(const cb_question *question,
     const char *id = cb_rule_hex(question, &risk->id);
     size_t count = 0;
     const size_t *sign_offs = cb_case_of_type(state, "sign_off", &count);
+    cb_basis_spend(&question->basis, count);
     for (size_t r = 0; r < count; r++) {
         const cb_case_record *sign_off = &state->records[sign_offs[r]];
         if (!cb_basis_counts(state, &question->basis, sign_off) ||

@@ -29,7 +29,9 @@ bool cb_rule_person(const cb_question *question, const char *field, size_t i,
                     cb_record_id *ret_person)
 {
     const json_t *set = cb_json_array(question->fields, field);
-    const char *text = json_string_value(json_array_get(set, i));
+    const char *text = i < CB_RULE_PERSONS_MAX
+                           ? json_string_value(json_array_get(set, i))
+                           : NULL;
     return text != NULL &&
            cb_hex_parse(text, ret_person->bytes, sizeof ret_person->bytes);
 }
@@ -37,18 +39,18 @@ bool cb_rule_person(const cb_question *question, const char *field, size_t i,
 uint8_t cb_rule_side(const cb_question *question, const cb_record_id *person)
 {
     const cb_case_state *state = question->state;
-    size_t index = cb_case_find_record(state, person);
-    if (index == CB_NOTHING || state->records[index].created == CB_NOTHING ||
-        strcmp(state->records[index].type_name, "person") != 0) {
-        return 0;
+    unsigned sides = cb_case_sides(state, person);
+    cb_basis_spend(&question->basis, 1);
+    if (sides == (CB_SIDE_V | CB_SIDE_O)) {
+        return CB_SIDE_BOTH;
     }
-    return state->entries[state->records[index].created].place.class;
+    return (uint8_t)(sides == CB_SIDE_V ? 'V' : sides == CB_SIDE_O ? 'O' : 0);
 }
 
 const char *cb_rule_role(const cb_question *question,
                          const cb_record_id *person)
 {
-    size_t index = cb_case_find_record(question->state, person);
+    size_t index = cb_case_find_typed(question->state, person, "person");
     return index == CB_NOTHING
                ? ""
                : cb_record_code(&question->state->records[index], "role");
@@ -124,6 +126,7 @@ static bool field_is_complex(const cb_question *question,
 bool cb_rule_is_complex(const cb_question *question)
 {
     const cb_case_state *state = question->state;
+    cb_basis_spend(&question->basis, state->record_count / 4);
     for (size_t r = 0; r < state->record_count; r++) {
         const cb_case_record *record = &state->records[r];
         if (!cb_basis_counts(state, &question->basis, record)) {

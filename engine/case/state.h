@@ -55,7 +55,10 @@ typedef struct cb_case_entry {
     const json_t *ops;
     size_t *deps; /* indices of entries, as of the step */
     size_t dep_count;
+    size_t depth; /* length of the longest chain of causes */
     bool dep_missing;
+    bool deps_cut;  /* named more than CB_DEPENDENCIES_MAX */
+    unsigned roles; /* of the author: see cb_entry_has_role */
 } cb_case_entry;
 
 typedef enum cb_op_kind {
@@ -72,6 +75,11 @@ typedef struct cb_op {
     size_t entry;
     const json_t *json;
     cb_record_id record;
+    /* Of a creation. */
+    bool stands; /* was written where it may be */
+    const cb_type *type;
+    bool about_known;
+    cb_record_id about;
 } cb_op;
 
 /* One entry's word on one field. */
@@ -103,18 +111,29 @@ typedef struct cb_merged {
     bool contested;      /* somebody has to decide */
 } cb_merged;
 
+/*
+ * Creations of one id that agree in type, party and side make one record; the
+ * fields of each count.  Those that do not agree make several: siblings, next
+ * to each other, of which the first answers where only the id is asked.  So
+ * nobody makes a record fall away by creating it again.
+ */
 typedef struct cb_case_record {
     cb_record_id id;
+    size_t sibling; /* 0 for the first of one id */
+    size_t sibling_count;
     const char *type_name;
     const cb_type *type; /* NULL where the model does not know it */
     bool about_known;
     cb_record_id about;
-    size_t created;  /* entry, CB_NOTHING where only parts are here */
-    unsigned sides;  /* of all creations that may stand: see cb_case_sides */
+    size_t created;    /* entry, CB_NOTHING where only parts are here */
+    uint8_t side;      /* V or O for a type of a side, else zero */
+    size_t *creations; /* entries, `created` among them; at most a few */
+    size_t creation_count;
     size_t first_op; /* into ops sorted by record */
     size_t op_count;
     bool struck;
-    size_t struck_by; /* entry */
+    size_t struck_by;  /* entry */
+    bool role_missing; /* something was said that takes a role to say */
     const cb_merged *fields;
     size_t field_count;
     size_t first_decision; /* into decisions */
@@ -141,6 +160,7 @@ typedef struct cb_decision {
     size_t *known; /* the entries that it names and whose author knew, sorted */
     size_t known_count;
     size_t named_count; /* heads that it names in all */
+    bool complete;      /* its author knew all that it names */
     const json_t *value;
 } cb_decision;
 
@@ -157,6 +177,7 @@ typedef struct cb_judgement {
 
 /* A case has few records that rules speak of; this bounds a hostile one. */
 #define CB_JUDGED_RECORDS_MAX 512
+#define CB_JUDGE_STEPS_MAX    4000000
 
 /* How grave a state is, from least to most; the gravest names the case. */
 typedef enum cb_word_weight {
@@ -191,13 +212,17 @@ struct cb_case_state {
     size_t *by_type; /* records, by name of type, then as they lie */
     cb_write *writes;
     size_t write_count;
+    size_t write_capacity;
 
     cb_register *registers;
     size_t register_count;
+    size_t register_steps; /* that are left for searching */
 
     cb_decision *decisions; /* by record, then causal order */
     size_t decision_count;
-    json_t *owned; /* values that no body holds */
+    size_t decision_capacity;
+    const cb_decision **decisions_by_issue; /* see issue.c */
+    json_t *owned;                          /* values that no body holds */
 
     cb_judgement *judgements;
     size_t judgement_count;
@@ -228,8 +253,16 @@ struct cb_case_state {
 bool cb_case_hex(const char *text, uint8_t *ret_bytes, size_t size);
 bool cb_case_hex_of(const json_t *object, const char *name, uint8_t *ret_bytes,
                     size_t size);
+/* Whether people can mean this moment; sums with others do not overflow. */
+bool cb_case_is_moment(int64_t ms);
 CB_NODISCARD cb_status cb_case_read(cb_case_state *state, const cb_fact *facts,
                                     size_t count, cb_error *reterr_error);
+
+/*
+ * Whether the author of an entry had a role, as the roster held here tells.
+ * What no role has to be had for ("", "lead") everybody has.
+ */
+bool cb_entry_has_role(const cb_case_entry *entry, const char *role);
 
 /* causality.c */
 CB_NODISCARD cb_status cb_case_order(cb_case_state *state,
@@ -241,6 +274,10 @@ bool cb_case_knows(const cb_case_state *state, size_t later, size_t earlier);
 /* Index of an entry that counts, or CB_NOTHING. */
 size_t cb_case_find_entry(const cb_case_state *state, const cb_hash *hash);
 
+/* create.c */
+CB_NODISCARD cb_status cb_case_make_records(cb_case_state *state,
+                                            cb_error *reterr_error);
+
 /* record.c */
 CB_NODISCARD cb_status cb_case_collect(cb_case_state *state,
                                        cb_error *reterr_error);
@@ -248,6 +285,12 @@ CB_NODISCARD cb_status cb_case_collect(cb_case_state *state,
 const size_t *cb_case_of_type(const cb_case_state *state, const char *type,
                               size_t *ret_count);
 size_t cb_case_find_record(const cb_case_state *state, const cb_record_id *id);
+/* The first of that id and type, or CB_NOTHING. */
+size_t cb_case_find_typed(const cb_case_state *state, const cb_record_id *id,
+                          const char *type);
+/* Whether a creation is one of those that make this record. */
+bool cb_record_is_made_by(const cb_case_record *record,
+                          const cb_case_state *state, const cb_op *op);
 
 #define CB_SIDE_V 1u
 #define CB_SIDE_O 2u
@@ -258,6 +301,9 @@ unsigned cb_case_sides(const cb_case_state *state, const cb_record_id *person);
 /* write.c */
 CB_NODISCARD cb_status cb_case_write(cb_case_state *state,
                                      cb_error *reterr_error);
+/* Whether an operation on an id is about this one of its records. */
+bool cb_record_takes(const cb_case_state *state, const cb_case_record *record,
+                     const cb_op *op);
 /* Whether entries of `place` may hold `field` of a record (NULL: itself). */
 bool cb_place_fits(const cb_place *place, const cb_type *type,
                    const cb_field *field, const cb_record_id *record,
@@ -298,16 +344,16 @@ void cb_case_add_finding(cb_case_state *state, const char *kind, size_t entry,
                          const cb_record_id *record, const char *field,
                          const char *sentence);
 /* What was decided about it, or NULL: see issue.c. */
-const cb_decision *cb_case_decision(const cb_case_state *state,
-                                    const cb_issue *issue);
+const cb_decision *cb_case_decision(cb_case_state *state,
+                                    const cb_issue *about);
 CB_NODISCARD cb_status cb_case_close_issues(cb_case_state *state,
                                             cb_error *reterr_error);
 
 /* conflict.c, practice.c and the rows that they call */
 CB_NODISCARD cb_status cb_case_find_conflicts(cb_case_state *state,
                                               cb_error *reterr_error);
-size_t cb_register_entries(const cb_case_record *record, size_t *entries,
-                           size_t most);
+/* Who decides between records of a register of that type. */
+const char *cb_register_waits_for(const char *type);
 CB_NODISCARD cb_status cb_case_practise(cb_case_state *state,
                                         cb_error *reterr_error);
 

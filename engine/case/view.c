@@ -27,7 +27,7 @@ static const char *name_party(void *context, const cb_record_id *party)
     const char *name = view->outer != NULL && view->outer->party != NULL
                            ? view->outer->party(view->outer->context, party)
                            : NULL;
-    size_t record = cb_case_find_record(view->state, party);
+    size_t record = cb_case_find_typed(view->state, party, "person");
     if (name == NULL && record != CB_NOTHING) {
         const cb_merged *merged =
             cb_record_field(&view->state->records[record], "name");

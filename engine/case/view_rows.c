@@ -263,21 +263,31 @@ static int compare_rows(const void *a, const void *b)
     if (left->op->entry != right->op->entry) {
         return left->op->entry < right->op->entry ? -1 : 1;
     }
-    return left->op < right->op ? -1 : left->op > right->op;
+    if (left->op != right->op) {
+        return left->op < right->op ? -1 : 1;
+    }
+    return left->record < right->record ? -1 : left->record > right->record;
 }
 
 json_t *cb_view_rows(cb_view *view)
 {
     const cb_case_state *state = view->state;
     json_t *rows = json_array();
-    sortable *all = calloc(state->op_count + 1, sizeof *all);
     size_t count = 0;
+    for (size_t r = 0; r < state->record_count; r++) {
+        count += state->records[r].op_count;
+    }
+    sortable *all = calloc(count + 1, sizeof *all);
+    count = 0;
     view->failed = view->failed || all == NULL;
     for (size_t r = 0; r < state->record_count && all != NULL; r++) {
         const cb_case_record *record = &state->records[r];
         for (size_t i = 0; i < record->op_count; i++) {
             const cb_op *op = &state->ops[record->first_op + i];
             const cb_case_entry *entry = &state->entries[op->entry];
+            if (!cb_record_takes(state, record, op)) {
+                continue;
+            }
             all[count] = (sortable){ .happened_ms = entry->happened_known
                                                         ? entry->happened_ms
                                                         : cb_view_recorded_ms(

@@ -389,6 +389,7 @@ Test(fold, two_equal_decisions_are_one_and_two_different_ones_a_conflict)
 Test(fold, contested_allocations_wait_for_the_hub_and_its_decision_ends_it)
 {
     case_book *book = case_book_prepared();
+    case_role(book, "X", "coordinator");
     case_write(book, "X", "W", "2017-03-14",
                "{'op':'create','record':'@a1','type':'allocation','fields':"
                "{'lead':'@x'}}");

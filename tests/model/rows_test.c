@@ -160,7 +160,7 @@ static void decide(case_book *book, const char *device, const char *kind,
     cb_case_state_destroy(state);
 }
 
-Test(rows, m2_ends_when_a_person_decides_and_not_when_two_differ)
+Test(rows, m2_ends_when_a_supervisor_decides_and_not_when_two_differ)
 {
     case_book *book = case_book_prepared();
     case_write(book, "X", "V:ann", "2017-03-14T14:00",
@@ -168,6 +168,10 @@ Test(rows, m2_ends_when_a_person_decides_and_not_when_two_differ)
     case_write(book, "Y", "S", "2017-03-14T15:00", EVENT);
     case_exchange(book, "X", "Y");
 
+    decide(book, "Y", "event.held_contested", 0, "S");
+    expect_word(book, "HELD-CONSENT-CONTESTED");
+    case_role(book, "X", "supervisor");
+    case_role(book, "Y", "supervisor");
     decide(book, "X", "event.held_contested", 0, "S");
     expect_word(book, "OPEN");
     decide(book, "Y", "event.held_contested", 1, "S");

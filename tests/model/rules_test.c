@@ -257,6 +257,7 @@ Test(rules, r8_a_sign_off_holds_until_the_assessment_changes)
     case_write(book, "X", "R", "2017-03-14",
                RISK("{'stage':'second','overall':'H',"
                     "'assessed_on':'2017-03-14'}"));
+    case_role(book, "X", "supervisor");
     case_write(book, "X", "W", "2017-03-15", sign);
     for (int changed = 0; changed < 2; changed++) {
         cb_case_state *state = case_fold(book);
@@ -387,6 +388,7 @@ Test(rules, r3_the_offender_is_not_approached_before_a_harmed_person_agrees)
 static case_book *book_by_offender(void)
 {
     case_book *book = case_book_create();
+    case_role(book, "X", "supervisor");
     case_write(book, "X", "A", "2017-03-01",
                "{'op':'create','record':'@referral','type':'referral',"
                "'fields':{'received':'2017-03-01','source':'prison_omu',"

@@ -10,12 +10,15 @@
 
 #define FACTS_MAX   1024
 #define DEVICES_MAX 16
+#define ROLES_MAX   4
 
 typedef struct device {
     const char *name;
     cb_stream_id stream;
     uint64_t seq;
     int64_t wrong_by_ms;
+    const char *roles[ROLES_MAX];
+    size_t role_count;
     bool knows[FACTS_MAX];
 } device;
 
@@ -57,6 +60,8 @@ static device *find_device(case_book *book, const char *name)
     device *added = &book->devices[book->device_count];
     book->device_count++;
     added->name = name;
+    added->roles[0] = "facilitator";
+    added->role_count = 1;
     crypto_generichash(added->stream.bytes, sizeof added->stream.bytes,
                        (const unsigned char *)name, strlen(name), NULL, 0);
     return added;
@@ -169,6 +174,14 @@ void case_skew(case_book *book, const char *name, int64_t wrong_by_ms)
     find_device(book, name)->wrong_by_ms = wrong_by_ms;
 }
 
+void case_role(case_book *book, const char *name, const char *role)
+{
+    device *holder = find_device(book, name);
+    cr_assert(holder->role_count < ROLES_MAX);
+    holder->roles[holder->role_count] = role;
+    holder->role_count++;
+}
+
 size_t case_write(case_book *book, const char *name, const char *place,
                   const char *happened, const char *operations)
 {
@@ -200,7 +213,9 @@ size_t case_write(case_book *book, const char *name, const char *place,
                        .roster = 1,
                        .received_ms = ms,
                        .admitted = true,
-                       .body = body };
+                       .body = body,
+                       .roles = writer->roles,
+                       .role_count = writer->role_count };
     crypto_generichash_state state;
     crypto_generichash_init(&state, NULL, 0, sizeof fact->entry.bytes);
     crypto_generichash_update(&state, writer->stream.bytes,

@@ -28,6 +28,11 @@ void case_book_destroy(case_book *book);
 /* Makes every later entry of a device claim a time that is wrong by this. */
 void case_skew(case_book *book, const char *device, int64_t wrong_by_ms);
 
+/*
+ * Gives the person at a device, who is a facilitator, another role.  A literal.
+ */
+void case_role(case_book *book, const char *device, const char *role);
+
 /* Index of the new fact.  `operations`: one object, or an array of them. */
 size_t case_write(case_book *book, const char *device, const char *place,
                   const char *happened, const char *operations);

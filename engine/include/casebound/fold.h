@@ -24,7 +24,12 @@
  *     conflict says so.
  *  5. A rule is asked twice: when a record is written, and again here on the
  *     merged whole.  Both answers are kept.
- *  6. Nothing that happened is made undone.
+ *  6. Nothing that happened is made undone, nor made to fall away: a record
+ *     that is created again keeps all that its creations said, and an entry
+ *     that names too much, or a case that holds too much, is counted as far as
+ *     it goes, is reported, and blocks where a rule can no longer be sure.
+ *  7. Decisions bind where their author saw all that there was to decide and
+ *     had the role that it takes (see cb_fact).
  *
  * Issues (conflicts, alerts, tasks, findings) are derived, never stored: the
  * same rows with the same ids on every machine that holds the same entries.
@@ -53,11 +58,13 @@ typedef struct cb_fact {
     bool admitted;       /* false: quarantined, held but not folded */
     const json_t *body;  /* borrowed, parsed canonical plaintext */
     /*
-     * What the author may do, such as "supervisor", by the newest roster that
-     * is held here; borrowed for the call of cb_fold.  None: an override, or a
-     * decision that waits for a role, has no effect and is a finding.  So two
-     * machines that hold the same entries agree once they hold the same roster
-     * too; the state text does not otherwise depend on it.
+     * The roles that the author had when writing, such as "supervisor", as far
+     * as the roster held here tells; borrowed for the call of cb_fold.  Without
+     * the role that it takes, an override, a decision that waits for a
+     * supervisor or coordinator, a release to the other side and an approval
+     * have no effect and are a finding; NULL with a count of zero, where nobody
+     * knows, is no role.  So two machines that hold the same entries agree once
+     * they hold the same roster too.
      */
     const char *const *roles;
     size_t role_count;
