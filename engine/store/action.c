@@ -252,7 +252,7 @@ static cb_status write_part(cb_store *store, const cb_action *action,
                             const cb_part *part, bool first,
                             cb_recorded *recorded, cb_error *error)
 {
-    cb_key_id key_id;
+    cb_key key;
     cb_appended appended;
     json_t *body = NULL;
     if (!may_write(store, &part->compartment)) {
@@ -265,13 +265,13 @@ static cb_status write_part(cb_store *store, const cb_action *action,
         return refused;
     }
     cb_status status =
-        cb_compartment_key(store, &part->compartment, &key_id, error);
+        cb_compartment_key(store, &part->compartment, &key, error);
     if (status == CB_OK) {
         status = make_body(store, action, part, first, &body, error);
     }
     if (status == CB_OK) {
-        status = cb_append(store, CB_ENTRY_CASE, &key_id,
-                           &action->change->case_id, body, &appended, error);
+        status = cb_append(store, CB_ENTRY_CASE, &key, &action->change->case_id,
+                           body, &appended, error);
     }
     if (status == CB_OK) {
         status = cb_apply_case(store, &appended.hash, &part->compartment, body,

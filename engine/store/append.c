@@ -8,17 +8,19 @@
 #define CLOCK_PLAUSIBLE_MS INT64_C(1577836800000)
 
 static cb_status insert_entry(cb_store *store, const cb_entry_header *header,
-                              const cb_case_id *case_id, const cb_hash *hash,
-                              cb_span bytes, int64_t now_ms, cb_error *error)
+                              const cb_key *key, const cb_case_id *case_id,
+                              const cb_hash *hash, cb_span bytes,
+                              int64_t now_ms, cb_error *error)
 {
     cb_query query = cb_query_begin(store->database, "entry_insert");
     cb_query_bind_blob(&query, ":hash", hash->bytes, sizeof hash->bytes);
     cb_query_bind_integer(&query, ":stream", store->stream_number);
     cb_query_bind_integer(&query, ":seq", (int64_t)header->seq);
     cb_query_bind_integer(&query, ":kind", header->kind);
-    if ((header->flags & CB_ENTRY_FLAG_CLEAR) == 0) {
-        cb_query_bind_blob(&query, ":key_id", header->key_id.bytes,
-                           sizeof header->key_id.bytes);
+    if (key != NULL) {
+        cb_query_bind_blob(&query, ":key_id", key->id.bytes,
+                           sizeof key->id.bytes);
+        cb_query_bind_integer(&query, ":key", key->number);
     }
     if (case_id != NULL) {
         cb_query_bind_blob(&query, ":case_id", case_id->bytes,
@@ -77,10 +79,9 @@ static void fill_header(cb_store *store, cb_entry_kind kind,
     }
 }
 
-cb_status cb_append(cb_store *store, cb_entry_kind kind,
-                    const cb_key_id *key_id, const cb_case_id *case_id,
-                    const json_t *body, cb_appended *ret_appended,
-                    cb_error *error)
+cb_status cb_append(cb_store *store, cb_entry_kind kind, const cb_key *key,
+                    const cb_case_id *case_id, const json_t *body,
+                    cb_appended *ret_appended, cb_error *error)
 {
     CB_ASSERT(cb_database_in_transaction(store->database));
     int64_t now_ms = store->environment->now_ms(store->environment->context);
@@ -91,7 +92,7 @@ cb_status cb_append(cb_store *store, cb_entry_kind kind,
     cb_buffer bytes;
     cb_buffer_init(&plaintext, CB_PLAINTEXT_BYTES_MAX);
     cb_buffer_init(&bytes, CB_ENTRY_BYTES_MAX);
-    fill_header(store, kind, key_id, now_ms, &header);
+    fill_header(store, kind, key == NULL ? NULL : &key->id, now_ms, &header);
     cb_status status = cb_identity_require_current(store, error);
     if (status == CB_OK) {
         status = cb_json_append(body, &plaintext, error);
@@ -99,13 +100,14 @@ cb_status cb_append(cb_store *store, cb_entry_kind kind,
     if (status == CB_LIMIT) {
         cb_error_meaning(error, "this was not recorded");
     }
-    if (status == CB_OK && key_id != NULL) {
-        status = cb_compartment_load(store, key_id, &compartment, error);
+    if (status == CB_OK && key != NULL) {
+        status =
+            cb_compartment_load_number(store, key->number, &compartment, error);
         CB_ASSERT(status != CB_NOT_FOUND);
     }
     if (status == CB_OK) {
         cb_span text = cb_span_of_buffer(&plaintext);
-        status = key_id == NULL
+        status = key == NULL
                      ? cb_entry_write_clear(&header, text, store->stream_key,
                                             &bytes, error)
                      : cb_entry_seal(&header, text, store->key_in_use,
@@ -116,7 +118,7 @@ cb_status cb_append(cb_store *store, cb_entry_kind kind,
         status = cb_entry_decode(cb_span_of_buffer(&bytes), &entry, error);
     }
     if (status == CB_OK) {
-        status = insert_entry(store, &entry.header, case_id, &entry.hash,
+        status = insert_entry(store, &entry.header, key, case_id, &entry.hash,
                               entry.bytes, now_ms, error);
     }
     if (status == CB_OK) {

@@ -58,8 +58,7 @@ cb_status cb_apply_check(const cb_compartment *compartment,
         strcmp(class, compartment->class) != 0 ||
         memcmp(&person, &compartment->person, sizeof person) != 0) {
         return cb_error_set(error, CB_INPUT,
-                            "the body speaks of another compartment than its "
-                            "key belongs to");
+                            CB_REASON_OTHER_COMPARTMENT);
     }
     if (memcmp(&named, author, sizeof named) != 0) {
         return cb_error_set(error, CB_INPUT,

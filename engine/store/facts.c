@@ -74,8 +74,9 @@ static cb_status push(cb_case_cache *slot, const cb_fact *fact, cb_error *error)
 
 /* Opens one stored entry.  CB_NOT_FOUND where its key is not here (any more).
  */
-static cb_status open_fact(cb_store *store, cb_span bytes, int64_t received_ms,
-                           cb_fact *ret_fact, cb_error *error)
+static cb_status open_fact(cb_store *store, cb_span bytes, int64_t key,
+                           int64_t received_ms, cb_fact *ret_fact,
+                           cb_error *error)
 {
     cb_entry entry;
     cb_compartment compartment;
@@ -84,8 +85,7 @@ static cb_status open_fact(cb_store *store, cb_span bytes, int64_t received_ms,
     cb_buffer_init(&plaintext, CB_PLAINTEXT_BYTES_MAX);
     cb_status status = cb_entry_decode(bytes, &entry, error);
     if (status == CB_OK) {
-        status = cb_compartment_load(store, &entry.header.key_id, &compartment,
-                                     error);
+        status = cb_compartment_load_number(store, key, &compartment, error);
     }
     if (status == CB_OK) {
         status = cb_entry_open(&entry, store->key_in_use, &plaintext, error);
@@ -119,6 +119,7 @@ static cb_status fill_slot(cb_store *store, const cb_case_id *case_id,
     while (status == CB_OK) {
         cb_fact fact;
         status = open_fact(store, cb_query_blob(&query, 1),
+                           cb_query_integer(&query, 3),
                            cb_query_integer(&query, 2), &fact, error);
         if (status == CB_OK) {
             status = push(slot, &fact, error);

@@ -20,6 +20,7 @@
 struct effect {
     cb_ingest_outcome outcome;
     const char *reason; /* borrowed, or NULL */
+    int64_t key;        /* the candidate that opened it, or 0 */
     bool has_case;      /* compartment and body are to be applied */
     cb_compartment compartment;
     json_t *body;
@@ -89,59 +90,139 @@ static cb_status judge_clear(cb_store *store, const cb_entry *entry,
     return status;
 }
 
-static cb_status judge_opened(cb_store *store, const cb_entry *entry,
-                              const cb_stream_row *row, struct effect *effect)
+/* Invariant 3, with this candidate's compartment. */
+static cb_status judge_body(const cb_entry *entry, const cb_stream_row *row,
+                            const cb_compartment *compartment, cb_span text,
+                            struct effect *effect, cb_error *words)
 {
-    if (entry->header.kind == CB_ENTRY_ROSTER) {
-        return memcmp(&entry->header.key_id, &store->realm_key_id,
-                      sizeof store->realm_key_id) == 0
-                   ? judge_roster(store, entry, row, effect->body, false,
-                                  effect)
-                   : quarantine(effect, "names are sealed under the realm's "
-                                        "key alone");
+    json_t *body = NULL;
+    cb_status status = cb_json_parse_canonical(text, &body, words);
+    if (status == CB_OK && entry->header.kind == CB_ENTRY_CASE) {
+        status = cb_apply_check(compartment, &row->facts.person, body, words);
     }
-    cb_status status = cb_apply_check(&effect->compartment, &row->facts.person,
-                                      effect->body, &effect->words);
-    effect->has_case = status == CB_OK;
-    return status == CB_OK ? CB_OK : blame_writer(effect, status);
+    if (status != CB_OK) {
+        json_decref(body);
+        return status;
+    }
+    effect->body = body;
+    effect->compartment = *compartment;
+    effect->has_case = entry->header.kind == CB_ENTRY_CASE;
+    return CB_OK;
+}
+
+/*
+ * CB_OK: this is the key.  CB_WRONG_KEY: it is not.  Others: it opens the
+ * entry, but what is in it does not hold.
+ */
+static cb_status try_key(cb_store *store, const cb_entry *entry,
+                         const cb_stream_row *row, const cb_query *query,
+                         struct effect *effect, cb_error *words)
+{
+    cb_compartment compartment;
+    cb_buffer plaintext;
+    cb_buffer_init(&plaintext, CB_PLAINTEXT_BYTES_MAX);
+    cb_status status =
+        cb_compartment_read(store, query, &compartment, &effect->key, words);
+    if (status == CB_OK) {
+        status = cb_entry_open(entry, store->key_in_use, &plaintext, words);
+    }
+    if (!is_read(entry->header.kind)) {
+        status = status == CB_WRONG_KEY ? status : CB_OK;
+    } else if (status == CB_OK) {
+        status = judge_body(entry, row, &compartment,
+                            cb_span_of_buffer(&plaintext), effect, words);
+    }
+    cb_buffer_clear(&plaintext);
+    return status;
+}
+
+/* What all candidates together have to say. */
+static cb_status conclude(struct effect *effect, cb_status told, bool refused)
+{
+    effect->key = 0;
+    if (told != CB_WRONG_KEY) {
+        return blame_writer(effect, told);
+    }
+    effect->outcome = CB_INGEST_WAITING;
+    effect->reason = refused ? "whoever brought the key of its compartment "
+                               "may not speak for it"
+                             : "the key of its compartment is not here";
+    return CB_OK;
+}
+
+/*
+ * Anybody may bring bytes under a key id: a candidate that does not fit says
+ * nothing about the entry.
+ */
+static cb_status open_sealed(cb_store *store, const cb_entry *entry,
+                             const cb_stream_row *row, struct effect *effect)
+{
+    cb_status told = CB_WRONG_KEY;
+    bool opened = false;
+    bool refused = false;
+    cb_query query = cb_query_begin(store->database, "key_candidates");
+    cb_query_bind_blob(&query, ":key_id", entry->header.key_id.bytes,
+                       sizeof entry->header.key_id.bytes);
+    cb_query_bind_blob(&query, ":author", row->facts.person.bytes,
+                       sizeof row->facts.person.bytes);
+    cb_status status = cb_query_step(&query, &effect->words);
+    while (status == CB_OK && !opened) {
+        cb_error words = { .status = CB_OK };
+        if (cb_query_integer(&query, 5) == 0) {
+            refused = true;
+        } else {
+            cb_status tried =
+                try_key(store, entry, row, &query, effect, &words);
+            opened = tried == CB_OK;
+            if (tried == CB_NO_MEMORY) {
+                status = tried;
+            } else if (!opened && told == CB_WRONG_KEY) {
+                told = tried;
+                effect->words = words;
+            }
+        }
+        if (status == CB_OK && !opened) {
+            status = cb_query_step(&query, &effect->words);
+        }
+    }
+    cb_query_end(&query);
+    if (opened || (status != CB_OK && status != CB_END)) {
+        return status;
+    }
+    return conclude(effect, told, refused);
 }
 
 static cb_status judge_sealed(cb_store *store, const cb_entry *entry,
                               const cb_stream_row *row, struct effect *effect)
 {
-    cb_buffer plaintext;
-    cb_status status = cb_compartment_load(
-        store, &entry->header.key_id, &effect->compartment, &effect->words);
-    if (status == CB_NOT_FOUND) {
-        effect->outcome = CB_INGEST_WAITING;
-        effect->reason = "the key of its compartment is not here";
-        return CB_OK;
-    }
-    if (status != CB_OK || !is_read(entry->header.kind)) {
+    cb_status status = open_sealed(store, entry, row, effect);
+    if (status != CB_OK || effect->outcome != CB_INGEST_APPLIED ||
+        entry->header.kind != CB_ENTRY_ROSTER) {
         return status;
     }
-    cb_buffer_init(&plaintext, CB_PLAINTEXT_BYTES_MAX);
-    status =
-        cb_entry_open(entry, store->key_in_use, &plaintext, &effect->words);
-    if (status == CB_OK) {
-        status = cb_json_parse_canonical(cb_span_of_buffer(&plaintext),
-                                         &effect->body, &effect->words);
-    }
-    cb_buffer_clear(&plaintext);
-    return status == CB_OK ? judge_opened(store, entry, row, effect)
-                           : blame_writer(effect, status);
+    return memcmp(&entry->header.key_id, &store->realm_key_id,
+                  sizeof store->realm_key_id) == 0
+               ? judge_roster(store, entry, row, effect->body, false, effect)
+               : quarantine(effect, "names are sealed under the realm's key "
+                                    "alone");
 }
 
-/* Says what an entry is worth.  Of the tables it changes the roster's only. */
+/*
+ * Says what an entry is worth.  Of the tables it changes the roster's only.
+ * `fresh`: nobody has accepted it before.  What the hub has put into its log,
+ * and what was held here before a stream forked, is not judged by the fork:
+ * else hub and devices would hold different entries for true.
+ */
 static cb_status judge(cb_store *store, const cb_entry *entry,
-                       const cb_stream_row *row, struct effect *effect)
+                       const cb_stream_row *row, bool fresh,
+                       struct effect *effect)
 {
     memset(effect, 0, sizeof *effect);
     effect->outcome = CB_INGEST_APPLIED;
     if (row->has_cut && entry->header.seq > row->cut_seq) {
         return quarantine(effect, "written after the device was revoked");
     }
-    if (row->facts.frozen) {
+    if (fresh && row->facts.frozen && entry->header.seq >= row->frozen_from) {
         return quarantine(effect, "its stream is frozen because it forked");
     }
     return (entry->header.flags & CB_ENTRY_FLAG_CLEAR) != 0
@@ -167,6 +248,7 @@ static const char *state_word(cb_ingest_outcome outcome)
     case CB_INGEST_FORK: return "quarantined";
     case CB_INGEST_APPLIED:
     case CB_INGEST_KNOWN:
+    case CB_INGEST_REFUSED:
     default: return "applied";
     }
 }
@@ -184,6 +266,9 @@ static cb_status insert(cb_store *store, const cb_entry *entry,
     if ((entry->header.flags & CB_ENTRY_FLAG_CLEAR) == 0) {
         cb_query_bind_blob(&query, ":key_id", entry->header.key_id.bytes,
                            sizeof entry->header.key_id.bytes);
+    }
+    if (effect->key != 0) {
+        cb_query_bind_integer(&query, ":key", effect->key);
     }
     if (effect->has_case) {
         cb_query_bind_blob(&query, ":case_id",
@@ -301,13 +386,14 @@ static cb_status judge_place(cb_store *store, const cb_entry *entry,
     if (status == CB_OK && fork) {
         effect->outcome = CB_INGEST_FORK;
         effect->reason = "another entry has this stream and number";
-        return cb_stream_freeze(store, row->number, error);
+        return cb_stream_freeze(store, row->number, row->facts.head_seq + 1,
+                                error);
     }
     if (status == CB_OK && how->whole_stream) {
         status = check_chain(store, entry, row, error);
     }
     if (status == CB_OK) {
-        status = judge(store, entry, row, effect);
+        status = judge(store, entry, row, how->log_index < 0, effect);
         if (status != CB_OK && error != NULL && error->status == CB_OK) {
             *error = effect->words;
         }
@@ -344,6 +430,56 @@ static cb_status take_in(cb_store *store, const cb_entry *entry,
     return status;
 }
 
+/* Shape, realm, stream and signature; nothing else is looked at before. */
+static cb_status verify(cb_store *store, cb_span bytes, const cb_ingest *how,
+                        cb_entry *entry, cb_stream_row *row, bool *ret_known,
+                        cb_error *error)
+{
+    cb_status status = cb_entry_decode(bytes, entry, error);
+    *ret_known = false;
+    if (status == CB_OK && memcmp(&entry->header.realm, &store->identity.realm,
+                                  sizeof entry->header.realm) != 0) {
+        status = cb_error_set(error, CB_REFUSED,
+                              "the entry belongs to another service");
+    }
+    if (status == CB_OK) {
+        status = note_known(store, entry, how, ret_known, error);
+    }
+    if (status != CB_OK || *ret_known) {
+        return status;
+    }
+    status = cb_stream_find(store, &entry->header.stream, row, error);
+    if (status == CB_NOT_FOUND) {
+        status = cb_stream_open(store, entry, row, error);
+    } else if (status == CB_OK && !how->verified) {
+        status = cb_entry_verify(entry, row->facts.public_key, error);
+    }
+    return status;
+}
+
+/* One entry that cannot be read must not keep out those that follow it. */
+static cb_status keep_unread(cb_store *store, cb_span bytes,
+                             const cb_ingest *how, cb_status status,
+                             cb_error *words, cb_error *error)
+{
+    cb_query query = cb_query_begin(store->database, "unread_add");
+    cb_query_bind_integer(&query, ":log_index", how->log_index);
+    cb_query_bind_integer(
+        &query, ":received_ms",
+        store->environment->now_ms(store->environment->context));
+    cb_query_bind_text(&query, ":reason",
+                       status == CB_NEWER ? "made by a newer version"
+                                          : words->what);
+    cb_query_bind_blob(&query, ":bytes", bytes.bytes, bytes.size);
+    return cb_query_run(&query, error);
+}
+
+static bool is_entrys_fault(cb_status status)
+{
+    return status == CB_NEWER || status == CB_DAMAGED || status == CB_REFUSED ||
+           status == CB_INPUT || status == CB_LIMIT;
+}
+
 cb_status cb_exchange_ingest(cb_store *store, cb_span bytes,
                              const cb_ingest *how,
                              cb_ingest_outcome *ret_outcome,
@@ -351,34 +487,25 @@ cb_status cb_exchange_ingest(cb_store *store, cb_span bytes,
 {
     cb_entry entry;
     cb_stream_row row;
+    cb_error words = { .status = CB_OK };
     bool known = false;
-    cb_status status = cb_entry_decode(bytes, &entry, reterr_error);
-    if (status == CB_OK && memcmp(&entry.header.realm, &store->identity.realm,
-                                  sizeof entry.header.realm) != 0) {
-        status = cb_error_set(reterr_error, CB_REFUSED,
-                              "the entry belongs to another service");
-    }
-    if (status == CB_OK) {
-        status = note_known(store, &entry, how, &known, reterr_error);
+    cb_status status = verify(store, bytes, how, &entry, &row, &known, &words);
+    if (status != CB_OK && reterr_error != NULL) {
+        *reterr_error = words;
     }
     if (status == CB_OK && known) {
         *ret_outcome = CB_INGEST_KNOWN;
         return CB_OK;
     }
-    if (status == CB_OK) {
-        status =
-            cb_stream_find(store, &entry.header.stream, &row, reterr_error);
-        if (status == CB_NOT_FOUND) {
-            status = cb_stream_open(store, &entry, &row, reterr_error);
-        } else if (status == CB_OK && !how->verified) {
-            status =
-                cb_entry_verify(&entry, row.facts.public_key, reterr_error);
+    if (status != CB_OK) {
+        if (!how->keep_unread || !is_entrys_fault(status)) {
+            return status;
         }
+        status = keep_unread(store, bytes, how, status, &words, reterr_error);
+        *ret_outcome = CB_INGEST_REFUSED;
+        return status;
     }
-    if (status == CB_OK) {
-        status = take_in(store, &entry, &row, how, ret_outcome, reterr_error);
-    }
-    return status;
+    return take_in(store, &entry, &row, how, ret_outcome, reterr_error);
 }
 
 /* The oldest entry after `after` that waits for the key; CB_END. */
@@ -389,6 +516,7 @@ static cb_status next_waiting(cb_store *store, const cb_key_id *key_id,
     cb_query query = cb_query_begin(store->database, "entry_waiting_for_key");
     cb_query_bind_blob(&query, ":key_id", key_id->bytes, sizeof key_id->bytes);
     cb_query_bind_integer(&query, ":after", after);
+    cb_query_bind_text(&query, ":reason", CB_REASON_OTHER_COMPARTMENT);
     cb_status status = cb_query_step(&query, error);
     if (status == CB_OK) {
         *ret_number = cb_query_integer(&query, 0);
@@ -407,6 +535,9 @@ static cb_status change_state(cb_store *store, int64_t number,
     cb_query_bind_text(&query, ":state", state_word(effect->outcome));
     if (effect->reason != NULL) {
         cb_query_bind_text(&query, ":reason", effect->reason);
+    }
+    if (effect->key != 0) {
+        cb_query_bind_integer(&query, ":key", effect->key);
     }
     if (effect->has_case) {
         cb_query_bind_blob(&query, ":case_id",
@@ -428,7 +559,7 @@ static cb_status open_waiting(cb_store *store, int64_t number, cb_span bytes,
         status = cb_stream_find(store, &entry.header.stream, &row, error);
     }
     if (status == CB_OK) {
-        status = judge(store, &entry, &row, &effect);
+        status = judge(store, &entry, &row, false, &effect);
         if (status != CB_OK && error != NULL && error->status == CB_OK) {
             *error = effect.words;
         }

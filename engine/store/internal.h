@@ -117,6 +117,13 @@ cb_status cb_savepoint_end(cb_store *store, const cb_savepoint *savepoint,
 cb_status cb_witness_check(cb_store *store, cb_error *error);
 
 /* ---- append.c: our own entries */
+
+/* One candidate under a key id: see compartment.c. */
+typedef struct cb_key {
+    cb_key_id id;
+    int64_t number; /* row of `compartment_key` */
+} cb_key;
+
 typedef struct cb_appended {
     uint64_t seq;
     cb_hash hash;
@@ -124,26 +131,59 @@ typedef struct cb_appended {
 } cb_appended;
 
 /*
- * Seals (or writes in clear where `key_id` is NULL) and stores one entry of our
- * stream.  The compartment's key is loaded by its id.  Applies nothing.
+ * Seals (or writes in clear where `key` is NULL) and stores one entry of our
+ * stream.  Applies nothing.
  */
-cb_status cb_append(cb_store *store, cb_entry_kind kind,
-                    const cb_key_id *key_id, const cb_case_id *case_id,
-                    const json_t *body, cb_appended *ret_appended,
-                    cb_error *error);
+cb_status cb_append(cb_store *store, cb_entry_kind kind, const cb_key *key,
+                    const cb_case_id *case_id, const json_t *body,
+                    cb_appended *ret_appended, cb_error *error);
 
 /* ---- compartment.c */
-/* Loads a key into store->key_in_use; CB_NOT_FOUND without text. */
+/* Loads a key into store->key_in_use; CB_NOT_FOUND without text.  By its id:
+ * the likeliest candidate. */
 cb_status cb_compartment_load(cb_store *store, const cb_key_id *key_id,
                               cb_compartment *ret_compartment, cb_error *error);
-/* The key to write with; made where there is none. */
+cb_status cb_compartment_load_number(cb_store *store, int64_t number,
+                                     cb_compartment *ret_compartment,
+                                     cb_error *error);
+/* The same from a row of case, class, person, key, number. */
+cb_status cb_compartment_read(cb_store *store, const cb_query *query,
+                              cb_compartment *ret_compartment,
+                              int64_t *ret_number, cb_error *error);
+/* The key to write with: our own newest, else the newest received; made where
+ * there is none. */
 cb_status cb_compartment_key(cb_store *store, const cb_compartment *compartment,
-                             cb_key_id *ret_key_id, cb_error *error);
-/* `bringer`: from whom it came; NULL: made here. */
+                             cb_key *ret_key, cb_error *error);
+/* The key of names; loaded as well. */
+cb_status cb_compartment_realm_key(cb_store *store, cb_key *ret_key,
+                                   cb_error *error);
+/* Whether nothing new would be kept. */
+cb_status cb_compartment_held(cb_store *store, const cb_key_id *key_id,
+                              const cb_compartment *compartment,
+                              const uint8_t *key, const cb_person_id *bringer,
+                              bool *ret_held, cb_error *error);
+cb_status cb_compartment_take(cb_store *store, const cb_key_id *key_id,
+                              const cb_compartment *compartment,
+                              const uint8_t *key, const cb_person_id *bringer,
+                              bool admitted, cb_error *error);
+/* An admitted one.  `bringer`: from whom it came; NULL: made here. */
 cb_status cb_compartment_keep(cb_store *store, const cb_key_id *key_id,
                               const cb_compartment *compartment,
                               const uint8_t *key, const cb_person_id *bringer,
                               cb_error *error);
+
+/* ---- admit.c */
+/* Whether this person may bring keys of the compartment. */
+cb_status cb_admit_judge(cb_store *store, const cb_compartment *compartment,
+                         const cb_person_id *person, bool *ret_may,
+                         cb_error *error);
+/* What follows from a key that has just been let in. */
+cb_status cb_admit_open(cb_store *store, int64_t number,
+                        const cb_key_id *key_id,
+                        const cb_compartment *compartment, cb_error *error);
+/* Judges again what this person brought, of one case or (NULL) of all. */
+cb_status cb_admit_again(cb_store *store, const cb_person_id *person,
+                         const cb_case_id *case_id, cb_error *error);
 
 /* ---- apply.c: the effect of an entry on what is derived */
 /* A case entry's body, already parsed and found to belong to `compartment`. */
@@ -155,8 +195,14 @@ cb_status cb_apply_check(const cb_compartment *compartment,
                          const cb_person_id *author, const json_t *body,
                          cb_error *error);
 
+/* The one reason that another key of the same id may take away. */
+#define CB_REASON_OTHER_COMPARTMENT                                \
+    "the body speaks of another compartment than its key belongs " \
+    "to"
+
 /* ---- ingest.c; entries in quarantine or in wait are kept like others */
-/* Applies what waited for a key that has just come. */
+/* Judges again what waits under this key id, or was taken to be of another
+ * compartment: a candidate has just come. */
 cb_status cb_ingest_waiting(cb_store *store, const cb_key_id *key_id,
                             cb_error *error);
 

@@ -10,6 +10,26 @@
 #include <sodium.h>
 #include <string.h>
 
+/*
+ * The keys' text in a parsed or built message.  Jansson's strings are plain
+ * heap memory: they are overwritten before they are given back.
+ */
+static void forget_keys(json_t *keys)
+{
+    for (size_t i = 0; i < json_array_size(keys); i++) {
+        json_t *text = json_object_get(json_array_get(keys, i), "key");
+        if (json_is_string(text)) {
+            union {
+                const char *shown;
+                char *owned;
+            } bytes = { .shown = json_string_value(text) };
+
+            sodium_memzero(bytes.owned, json_string_length(text));
+        }
+    }
+    json_decref(keys);
+}
+
 static void append_key(json_t *keys, const cb_query *query)
 {
     static const char *const names[] = { "key_id", "case", NULL, "person",
@@ -42,7 +62,7 @@ static cb_status collect_keys(cb_store *store, const cb_device_facts *to,
     }
     cb_query_end(&query);
     if (status != CB_END || json_array_size(keys) == 0) {
-        json_decref(keys);
+        forget_keys(keys);
         return status;
     }
     *ret_keys = keys;
@@ -132,68 +152,41 @@ cb_status cb_exchange_write_mail(cb_store *store, const cb_device_id *recipient,
                      ? cb_error_set(reterr_error, CB_NO_MEMORY, "out of memory")
                      : sign_message(store, value, message, reterr_error);
     }
-    json_decref(keys);
+    forget_keys(keys);
     json_decref(value);
     cb_buffer_clear(&sealed);
     cb_buffer_clear(&encoded);
     return status;
 }
 
-/*
- * Whether the sender may speak for this compartment.  At the hub a person
- * brings keys of cases that nobody else has brought keys of, and of what the
- * roster lets them read: otherwise one could slip a key that one knows into a
- * stranger's case, for others to write under.
- */
-static cb_status may_bring(cb_store *store, const cb_compartment *compartment,
-                           const cb_person_id *sender, bool *ret_may,
-                           cb_error *error)
+/* A key that is not let in (yet) is kept: the sender believes it arrived. */
+static cb_status keep_key(cb_store *store, const cb_key_id *key_id,
+                          const cb_compartment *compartment, const uint8_t *key,
+                          const cb_person_id *sender, bool *ret_new,
+                          cb_error *error)
 {
-    *ret_may = !store->identity.hub;
-    if (*ret_may) {
-        return CB_OK;
+    bool may = false;
+    cb_status status = cb_admit_judge(store, compartment, sender, &may, error);
+    if (status == CB_OK) {
+        status = cb_compartment_take(store, key_id, compartment, key, sender,
+                                     may, error);
     }
-    cb_query query = cb_query_begin(store->database, "permission_find");
-    cb_query_bind_blob(&query, ":person", sender->bytes, sizeof sender->bytes);
-    cb_query_bind_blob(&query, ":case_id", compartment->case_id.bytes,
-                       sizeof compartment->case_id.bytes);
-    cb_status status = cb_query_step(&query, error);
-    *ret_may = status == CB_OK &&
-               strchr(cb_query_text(&query, 0), compartment->class[0]) != NULL;
-    cb_query_end(&query);
-    if (*ret_may || (status != CB_OK && status != CB_END)) {
-        return status;
+    if (status == CB_OK && may) {
+        *ret_new = true;
+        status = cb_admit_open(
+            store, sqlite3_last_insert_rowid(store->database->connection),
+            key_id, compartment, error);
     }
-    query = cb_query_begin(store->database, "key_of_others");
-    cb_query_bind_blob(&query, ":case_id", compartment->case_id.bytes,
-                       sizeof compartment->case_id.bytes);
-    cb_query_bind_blob(&query, ":bringer", sender->bytes, sizeof sender->bytes);
-    status = cb_query_step(&query, error);
-    *ret_may = status == CB_END;
-    cb_query_end(&query);
-    return status == CB_END ? CB_OK : status;
-}
-
-/* Outboxes have passed what the key opens: they are to get it after all. */
-static cb_status add_backlog(cb_store *store, const cb_key_id *key_id,
-                             const cb_compartment *compartment, cb_error *error)
-{
-    cb_query query = cb_query_begin(store->database, "outbox_backlog_add_key");
-    cb_query_bind_blob(&query, ":key_id", key_id->bytes, sizeof key_id->bytes);
-    cb_query_bind_blob(&query, ":case_id", compartment->case_id.bytes,
-                       sizeof compartment->case_id.bytes);
-    cb_query_bind_text(&query, ":class", compartment->class);
-    return cb_query_run(&query, error);
+    return status;
 }
 
 static cb_status take_key(cb_store *store, const json_t *row,
                           const cb_person_id *sender, bool *ret_new,
                           cb_error *error)
 {
-    bool may = false;
+    bool held = false;
     cb_key_id key_id;
     cb_compartment compartment = { .class = "" };
-    cb_compartment held;
     uint8_t key[CB_KEY_BYTES];
     const char *class = cb_json_text(row, "class");
     *ret_new = false;
@@ -209,19 +202,14 @@ static cb_status take_key(cb_store *store, const json_t *row,
                             "complete");
     }
     compartment.class[0] = class[0];
-    cb_status status = cb_compartment_load(store, &key_id, &held, error);
-    if (status == CB_NOT_FOUND) {
-        status = may_bring(store, &compartment, sender, &may, error);
-    }
-    if (status == CB_OK && may) {
-        *ret_new = true;
-        status = cb_compartment_keep(store, &key_id, &compartment, key, sender,
-                                     error);
-        if (status == CB_OK) {
-            status = cb_ingest_waiting(store, &key_id, error);
-        }
-        if (status == CB_OK && store->identity.hub) {
-            status = add_backlog(store, &key_id, &compartment, error);
+    /* The key of names came with the admission and from nobody else. */
+    cb_status status = CB_OK;
+    if (memcmp(&key_id, &store->realm_key_id, sizeof key_id) != 0) {
+        status = cb_compartment_held(store, &key_id, &compartment, key, sender,
+                                     &held, error);
+        if (status == CB_OK && !held) {
+            status = keep_key(store, &key_id, &compartment, key, sender,
+                              ret_new, error);
         }
     }
     sodium_memzero(key, sizeof key);
@@ -279,8 +267,8 @@ static cb_status take_keys(cb_store *store, const json_t *message,
     cb_buffer_init(&opened, CB_MAIL_BYTES_MAX);
     cb_status status = open_keys(store, message, &opened, error);
     if (status == CB_OK) {
-        status =
-            cb_json_parse_canonical(cb_span_of_buffer(&opened), &keys, error);
+        status = cb_json_parse_canonical_within(
+            cb_span_of_buffer(&opened), CB_MAIL_BYTES_MAX, &keys, error);
     }
     for (size_t i = 0; i < json_array_size(keys) && status == CB_OK; i++) {
         bool fresh = false;
@@ -291,7 +279,7 @@ static cb_status take_keys(cb_store *store, const json_t *message,
     if (status == CB_OK) {
         *ret_keys = taken;
     }
-    json_decref(keys);
+    forget_keys(keys);
     cb_buffer_clear(&opened);
     return status;
 }
@@ -353,7 +341,8 @@ cb_status cb_exchange_read_mail(cb_store *store, const cb_device_id *sender,
                             "from a device that the hub knows");
     }
     if (status == CB_OK) {
-        status = cb_json_parse_canonical(message, &envelope, reterr_error);
+        status = cb_json_parse_canonical_within(message, CB_MAIL_BYTES_MAX,
+                                                &envelope, reterr_error);
         status = status == CB_INPUT ? CB_DAMAGED : status;
     }
     if (status == CB_OK) {
@@ -380,7 +369,7 @@ cb_status cb_exchange_read_mail(cb_store *store, const cb_device_id *sender,
     return status;
 }
 
-/* Key ids alone: a key never changes under its id. */
+/* Whole rows: the same id may stand for another key, or another binding. */
 cb_status cb_exchange_mail_digest(cb_store *store,
                                   const cb_device_id *recipient,
                                   cb_hash *ret_digest, cb_error *reterr_error)
@@ -400,7 +389,9 @@ cb_status cb_exchange_mail_digest(cb_store *store,
     }
     status = cb_query_step(&query, reterr_error);
     while (status == CB_OK) {
-        cb_buffer_append_span(&ids, cb_query_blob(&query, 0));
+        for (int i = 0; i < 5; i++) {
+            cb_buffer_append_span(&ids, cb_query_blob(&query, i));
+        }
         status = cb_query_step(&query, reterr_error);
     }
     cb_query_end(&query);

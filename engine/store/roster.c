@@ -32,7 +32,8 @@ static cb_status put_person(cb_store *store, const json_t *operation,
         status = cb_query_run(&query, error);
     }
     cb_buffer_clear(&roles);
-    return status;
+    return status == CB_OK ? cb_admit_again(store, &person, NULL, error)
+                           : status;
 }
 
 static cb_status put_device(cb_store *store, const json_t *operation,
@@ -119,9 +120,11 @@ static cb_status put_permission(cb_store *store, const json_t *operation,
     cb_query_bind_text(&query, ":classes", classes);
     cb_status status = cb_query_run(&query, error);
     /* What lies behind the outbox already is put into it the next time. */
-    return status == CB_OK && store->identity.hub
-               ? add_backlog(store, &person, &case_id, classes, error)
-               : status;
+    if (status == CB_OK && store->identity.hub) {
+        status = add_backlog(store, &person, &case_id, classes, error);
+    }
+    return status == CB_OK ? cb_admit_again(store, &person, &case_id, error)
+                           : status;
 }
 
 /* Unknown operations are of a newer version: kept in the entry, passed over. */
@@ -235,6 +238,7 @@ cb_status cb_roster_append(cb_store *store, json_t *operations, cb_error *error)
 cb_status cb_roster_append_name(cb_store *store, const cb_person_id *person,
                                 const char *name, cb_error *error)
 {
+    cb_key key;
     cb_appended appended;
     json_t *body = json_pack(
         "{s:[{s:s, s:o}], s:i}", "names", "name", name, "person",
@@ -242,8 +246,11 @@ cb_status cb_roster_append_name(cb_store *store, const cb_person_id *person,
     if (body == NULL) {
         return cb_error_set(error, CB_INPUT, "the name is not text in UTF-8");
     }
-    cb_status status = cb_append(store, CB_ENTRY_ROSTER, &store->realm_key_id,
-                                 NULL, body, &appended, error);
+    cb_status status = cb_compartment_realm_key(store, &key, error);
+    if (status == CB_OK) {
+        status = cb_append(store, CB_ENTRY_ROSTER, &key, NULL, body, &appended,
+                           error);
+    }
     if (status == CB_OK) {
         status = apply_names(store, body, error);
     }

@@ -22,7 +22,8 @@ static void read_stream(const cb_query *query, cb_stream_row *row)
     (void)cb_query_copy(query, 7, facts->head_hash.bytes,
                         sizeof facts->head_hash.bytes);
     facts->accepted_seq = (uint64_t)cb_query_integer(query, 8);
-    facts->frozen = cb_query_integer(query, 9) == 1;
+    facts->frozen = !cb_query_is_null(query, 9);
+    row->frozen_from = (uint64_t)cb_query_integer(query, 9);
     row->has_cut = !cb_query_is_null(query, 10);
     row->cut_seq = (uint64_t)cb_query_integer(query, 10);
     facts->revoked = row->has_cut;
@@ -217,9 +218,11 @@ cb_status cb_stream_move_head(cb_store *store, int64_t number, uint64_t seq,
     return cb_query_run(&query, error);
 }
 
-cb_status cb_stream_freeze(cb_store *store, int64_t number, cb_error *error)
+cb_status cb_stream_freeze(cb_store *store, int64_t number, uint64_t from,
+                           cb_error *error)
 {
     cb_query query = cb_query_begin(store->database, "stream_freeze");
+    cb_query_bind_integer(&query, ":from", (int64_t)from);
     cb_query_bind_integer(&query, ":number", number);
     return cb_query_run(&query, error);
 }

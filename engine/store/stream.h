@@ -8,7 +8,8 @@
 typedef struct cb_stream_row {
     int64_t number;
     cb_stream_facts facts;
-    bool hub; /* written by the hub's own device */
+    bool hub;             /* written by the hub's own device */
+    uint64_t frozen_from; /* meaningful where facts.frozen */
     bool has_cut;
     uint64_t cut_seq;
 } cb_stream_row;
@@ -28,6 +29,8 @@ cb_status cb_stream_open(cb_store *store, const cb_entry *entry,
 /* Moves the end of the unbroken run that is held here. */
 cb_status cb_stream_move_head(cb_store *store, int64_t number, uint64_t seq,
                               const cb_hash *hash, cb_error *error);
-cb_status cb_stream_freeze(cb_store *store, int64_t number, cb_error *error);
+/* What comes new from this number on is in doubt. */
+cb_status cb_stream_freeze(cb_store *store, int64_t number, uint64_t from,
+                           cb_error *error);
 
 #endif

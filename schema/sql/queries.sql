@@ -23,12 +23,12 @@ VALUES (:id, :device, :person, :public_key, :own, :hub, zeroblob(32));
 
 -- name: stream_find
 SELECT number, id, device, person, public_key, own, head_seq, head_hash,
-       accepted_seq, frozen, cut_seq, fetched_commit, hub
+       accepted_seq, frozen_from, cut_seq, fetched_commit, hub
 FROM stream WHERE id = :id;
 
 -- name: stream_list
 SELECT number, id, device, person, public_key, own, head_seq, head_hash,
-       accepted_seq, frozen, cut_seq, fetched_commit, hub
+       accepted_seq, frozen_from, cut_seq, fetched_commit, hub
 FROM stream WHERE id > :after ORDER BY id LIMIT 1;
 
 -- name: stream_by_number
@@ -38,7 +38,8 @@ SELECT id, person, device FROM stream WHERE number = :number;
 UPDATE stream SET head_seq = :seq, head_hash = :hash WHERE number = :number;
 
 -- name: stream_freeze
-UPDATE stream SET frozen = 1 WHERE number = :number;
+UPDATE stream SET frozen_from = min(coalesce(frozen_from, :from), :from)
+WHERE number = :number;
 
 -- name: stream_cut
 UPDATE stream SET cut_seq = :seq WHERE id = :id;
@@ -51,9 +52,9 @@ UPDATE stream SET accepted_seq = :seq, accepted_hash = :hash
 WHERE id = :id AND accepted_seq < :seq;
 
 -- name: entry_insert
-INSERT INTO entry (hash, stream, seq, kind, key_id, case_id, received_ms,
+INSERT INTO entry (hash, stream, seq, kind, key_id, key, case_id, received_ms,
                    log_index, state, reason, bytes)
-VALUES (:hash, :stream, :seq, :kind, :key_id, :case_id, :received_ms,
+VALUES (:hash, :stream, :seq, :kind, :key_id, :key, :case_id, :received_ms,
         :log_index, :state, :reason, :bytes);
 
 -- name: entry_by_hash
@@ -63,14 +64,20 @@ SELECT number, state, log_index, seq FROM entry WHERE hash = :hash;
 SELECT number FROM entry WHERE stream = :stream AND seq = :seq LIMIT 1;
 
 -- name: entry_state
-UPDATE entry SET state = :state, reason = :reason, case_id = :case_id
+UPDATE entry SET state = :state, reason = :reason, case_id = :case_id,
+                 key = :key
 WHERE number = :number;
+
+-- name: unread_add
+INSERT INTO unread_entry (log_index, received_ms, reason, bytes)
+VALUES (:log_index, :received_ms, :reason, :bytes)
+ON CONFLICT DO NOTHING;
 
 -- name: entry_logged
 UPDATE entry SET log_index = :log_index WHERE number = :number;
 
 -- name: entry_of_case
-SELECT number, bytes, received_ms FROM entry
+SELECT number, bytes, received_ms, key FROM entry
 WHERE case_id = :case_id AND state = 'applied' ORDER BY number;
 
 -- name: entry_times_of_case
@@ -89,7 +96,9 @@ WHERE stream = :stream AND seq >= :first ORDER BY seq;
 
 -- name: entry_waiting_for_key
 SELECT number, bytes FROM entry
-WHERE state = 'waiting' AND key_id = :key_id AND number > :after
+WHERE key_id = :key_id AND number > :after
+      AND (state = 'waiting'
+           OR (state = 'quarantined' AND reason = :reason))
 ORDER BY number LIMIT 1;
 
 -- name: entry_unlogged
@@ -119,7 +128,8 @@ ORDER BY entry.seq, entry.number;
 
 -- name: entry_counts
 SELECT (SELECT count(*) FROM entry WHERE state = 'waiting'),
-       (SELECT count(*) FROM entry WHERE state = 'quarantined');
+       (SELECT count(*) FROM entry WHERE state = 'quarantined')
+       + (SELECT count(*) FROM unread_entry);
 
 -- name: entry_for_outbox
 SELECT entry.number, entry.bytes, entry.log_index
@@ -127,12 +137,12 @@ FROM entry JOIN stream ON stream.number = entry.stream
 WHERE entry.log_index >= :first AND entry.log_index < :end
       AND stream.device <> :device
       AND (entry.key_id IS NULL
-           OR entry.key_id = :realm_key
+           OR (entry.key_id = :realm_key AND entry.key IS NOT NULL)
            OR EXISTS (SELECT 1 FROM compartment_key AS held
                       JOIN permission
                         ON permission.case_id = held.case_id
                        AND permission.person = :person
-                      WHERE held.key_id = entry.key_id
+                      WHERE held.number = entry.key
                         AND instr(permission.classes, held.class) > 0))
 ORDER BY entry.log_index;
 
@@ -140,7 +150,7 @@ ORDER BY entry.log_index;
 INSERT OR IGNORE INTO outbox_backlog (device, entry)
 SELECT device.id, entry.number
 FROM compartment_key AS held
-JOIN entry ON entry.key_id = held.key_id
+JOIN entry ON entry.key = held.number
 JOIN stream ON stream.number = entry.stream
 JOIN device ON device.person = :person AND device.id <> stream.device
 WHERE held.case_id = :case_id AND instr(:classes, held.class) > 0
@@ -156,7 +166,7 @@ JOIN permission ON permission.case_id = :case_id
                AND instr(permission.classes, :class) > 0
 JOIN device ON device.person = permission.person
            AND device.id <> stream.device
-WHERE entry.key_id = :key_id AND entry.log_index IS NOT NULL
+WHERE entry.key = :key AND entry.log_index IS NOT NULL
       AND entry.log_index < device.outbox_log_index;
 
 -- name: outbox_backlog_list
@@ -167,7 +177,7 @@ WHERE outbox_backlog.device = :device
                   JOIN permission
                     ON permission.case_id = held.case_id
                    AND permission.person = :person
-                  WHERE held.key_id = entry.key_id
+                  WHERE held.number = entry.key
                     AND instr(permission.classes, held.class) > 0)
 ORDER BY outbox_backlog.entry;
 
@@ -176,21 +186,53 @@ DELETE FROM outbox_backlog WHERE device = :device;
 
 -- name: key_insert
 INSERT INTO compartment_key (key_id, case_id, class, person, key, made_here,
-                             bringer)
-VALUES (:key_id, :case_id, :class, :person, :key, :made_here, :bringer)
-ON CONFLICT (key_id) DO NOTHING;
+                             bringer, admitted)
+VALUES (:key_id, :case_id, :class, :person, :key, :made_here, :bringer,
+        :admitted)
+ON CONFLICT DO NOTHING;
+
+-- name: key_held
+SELECT number FROM compartment_key
+WHERE key_id = :key_id AND case_id = :case_id AND class = :class
+      AND person = :person AND key = :key LIMIT 1;
+
+-- name: key_of_bringer
+SELECT number FROM compartment_key
+WHERE key_id = :key_id AND bringer = :bringer LIMIT 1;
+
+-- name: key_unadmitted
+SELECT number, key_id, case_id, class, person FROM compartment_key
+WHERE admitted = 0 AND bringer = :bringer AND number > :after
+      AND (:case_id IS NULL OR case_id = :case_id)
+ORDER BY number LIMIT 1;
+
+-- name: key_admit
+UPDATE compartment_key SET admitted = 1 WHERE number = :number;
 
 -- name: key_of_others
-SELECT 1 FROM compartment_key WHERE case_id = :case_id AND bringer <> :bringer
-LIMIT 1;
+SELECT 1 FROM compartment_key
+WHERE case_id = :case_id AND bringer <> :bringer AND admitted = 1 LIMIT 1;
 
 -- name: key_find
-SELECT case_id, class, person, key FROM compartment_key WHERE key_id = :key_id;
+SELECT case_id, class, person, key, number FROM compartment_key
+WHERE key_id = :key_id AND admitted = 1
+ORDER BY made_here DESC, number LIMIT 1;
+
+-- name: key_by_number
+SELECT case_id, class, person, key, number FROM compartment_key
+WHERE number = :number;
+
+-- Those first that the author of the entry brought.
+-- name: key_candidates
+SELECT case_id, class, person, key, number, admitted FROM compartment_key
+WHERE key_id = :key_id
+ORDER BY admitted DESC, bringer = :author DESC, number;
 
 -- name: key_of_compartment
-SELECT key_id FROM compartment_key
+SELECT key_id, number FROM compartment_key
 WHERE case_id = :case_id AND class = :class AND person = :person
-ORDER BY key_id LIMIT 1;
+      AND admitted = 1
+ORDER BY made_here DESC, number DESC LIMIT 1;
 
 -- name: key_side
 SELECT class FROM compartment_key
@@ -198,15 +240,18 @@ WHERE case_id = :case_id AND class IN ('O', 'V') AND person = :person LIMIT 1;
 
 -- name: key_unacknowledged
 SELECT key_id, case_id, class, person, key FROM compartment_key
-WHERE made_here = 1 AND acknowledged = 0 ORDER BY key_id;
+WHERE made_here = 1 AND acknowledged = 0 ORDER BY number;
 
+-- Of the keys under which something stands: so a keyring cannot be filled up
+-- with keys alone.
 -- name: key_for_person
 SELECT held.key_id, held.case_id, held.class, held.person, held.key
 FROM permission JOIN compartment_key AS held
   ON held.case_id = permission.case_id
-WHERE permission.person = :person
+WHERE permission.person = :person AND held.admitted = 1
       AND instr(permission.classes, held.class) > 0
-ORDER BY held.key_id;
+      AND EXISTS (SELECT 1 FROM entry WHERE entry.key = held.number)
+ORDER BY held.number;
 
 -- A key is made with the first entry that it seals.
 -- name: key_acknowledge
@@ -214,7 +259,7 @@ UPDATE compartment_key SET acknowledged = 1
 WHERE made_here = 1 AND acknowledged = 0
       AND EXISTS (SELECT 1 FROM entry JOIN stream
                   ON stream.number = entry.stream
-                  WHERE entry.key_id = compartment_key.key_id
+                  WHERE entry.key = compartment_key.number
                     AND stream.own = 1
                     AND (entry.stream <> :stream OR entry.seq <= :seq));
 

@@ -24,7 +24,7 @@ CREATE TABLE stream (
     head_hash BLOB NOT NULL CHECK (length(head_hash) = 32),
     accepted_seq INTEGER NOT NULL DEFAULT 0,
     accepted_hash BLOB CHECK (length(accepted_hash) = 32),
-    frozen INTEGER NOT NULL DEFAULT 0 CHECK (frozen IN (0, 1)),
+    frozen_from INTEGER, -- first number that a fork puts in doubt
     cut_seq INTEGER,
     fetched_commit BLOB CHECK (length(fetched_commit) = 20)
 ) STRICT;
@@ -40,6 +40,8 @@ CREATE TABLE entry (
     seq INTEGER NOT NULL CHECK (seq >= 1),
     kind INTEGER NOT NULL,
     key_id BLOB CHECK (length(key_id) = 16),
+    -- the candidate that opened it, where more than one has its key_id
+    key INTEGER REFERENCES compartment_key (number),
     case_id BLOB CHECK (length(case_id) = 16),
     received_ms INTEGER NOT NULL,
     log_index INTEGER,
@@ -56,11 +58,24 @@ CREATE INDEX entry_waiting ON entry (key_id, number) WHERE state = 'waiting';
 CREATE INDEX entry_quarantined ON entry (number) WHERE state = 'quarantined';
 CREATE INDEX entry_by_kind ON entry (kind, number) WHERE kind <> 1;
 CREATE INDEX entry_by_key ON entry (key_id, number) WHERE key_id IS NOT NULL;
+CREATE INDEX entry_by_opener ON entry (key) WHERE key IS NOT NULL;
 
--- One epoch of one compartment's key.  person is zero outside V and O, and
--- case_id is zero for the realm's own key.
+-- What the hub passed on and this version cannot read, verbatim.
+CREATE TABLE unread_entry (
+    number INTEGER PRIMARY KEY,
+    log_index INTEGER NOT NULL UNIQUE,
+    received_ms INTEGER NOT NULL,
+    reason TEXT NOT NULL,
+    bytes BLOB NOT NULL
+) STRICT;
+
+-- One epoch of one compartment's key, as somebody brought it.  Anybody may
+-- bring bytes under any key_id, so several rows may claim one: the commitment
+-- of an entry says whose is its key.  number grows with receipt.  person is
+-- zero outside V and O, and case_id is zero for the realm's own key.
 CREATE TABLE compartment_key (
-    key_id BLOB PRIMARY KEY CHECK (length(key_id) = 16),
+    number INTEGER PRIMARY KEY,
+    key_id BLOB NOT NULL CHECK (length(key_id) = 16),
     case_id BLOB NOT NULL CHECK (length(case_id) = 16),
     class TEXT NOT NULL CHECK (length(class) = 1),
     person BLOB NOT NULL CHECK (length(person) = 16),
@@ -68,12 +83,17 @@ CREATE TABLE compartment_key (
     made_here INTEGER NOT NULL CHECK (made_here IN (0, 1)),
     -- person from whom it came; at a hub, who may speak for the case
     bringer BLOB NOT NULL CHECK (length(bringer) = 16),
-    acknowledged INTEGER NOT NULL DEFAULT 0 CHECK (acknowledged IN (0, 1))
-) STRICT, WITHOUT ROWID;
+    -- 0: the bringer may not speak for the compartment, or not yet
+    admitted INTEGER NOT NULL CHECK (admitted IN (0, 1)),
+    acknowledged INTEGER NOT NULL DEFAULT 0 CHECK (acknowledged IN (0, 1)),
+    UNIQUE (key_id, bringer, case_id, class, person, key)
+) STRICT;
 CREATE INDEX compartment_key_by_case
-    ON compartment_key (case_id, class, person, key_id);
-CREATE INDEX compartment_key_to_send ON compartment_key (key_id)
+    ON compartment_key (case_id, class, person, number);
+CREATE INDEX compartment_key_to_send ON compartment_key (number)
     WHERE made_here = 1 AND acknowledged = 0;
+CREATE INDEX compartment_key_unadmitted ON compartment_key (bringer, number)
+    WHERE admitted = 0;
 
 -- Newest entries of each compartment of a case: what a new entry builds on.
 CREATE TABLE head (
