@@ -4,6 +4,7 @@
 #include <casebound/identifier.h>
 #include <casebound/limits.h>
 
+#include <sodium.h>
 #include <string.h>
 
 static bool is_digit(uint8_t byte)
@@ -12,9 +13,9 @@ static bool is_digit(uint8_t byte)
 }
 
 /*
- * Debian's Jansson recurses up to 2,048 levels and takes some 100 bytes for each
- * value, however short; this bounds depth and number before it sees the text,
- * and refuses reals, which have no canonical form.
+ * Debian's Jansson recurses up to 2,048 levels and takes some 100 bytes for
+ * each value, however short; this bounds depth and number before it sees the
+ * text, and refuses reals, which have no canonical form.
  */
 static cb_status check_shape(cb_span text, cb_error *error)
 {
@@ -173,5 +174,7 @@ json_t *cb_json_hex(const void *bytes, size_t size)
     char text[CB_HASH_TEXT_BYTES * 2];
     CB_ASSERT(size * 2 < sizeof text);
     cb_hex_format(bytes, size, text);
-    return json_string(text);
+    json_t *value = json_string(text);
+    sodium_memzero(text, sizeof text); /* keys are written this way too */
+    return value;
 }
