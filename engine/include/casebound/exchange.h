@@ -110,13 +110,18 @@ typedef enum cb_ingest_outcome {
     CB_INGEST_WAITING,     /* kept; a key or an earlier entry is missing */
     CB_INGEST_KNOWN,       /* was here already; nothing changed */
     CB_INGEST_QUARANTINED, /* kept, not believed; the reason says why */
-    CB_INGEST_FORK         /* another entry has this stream and number: both
+    CB_INGEST_FORK,        /* another entry has this stream and number: both
                               are kept, the stream is frozen */
+    CB_INGEST_REFUSED      /* kept unread, only where `keep_unread` asks for
+                              it; the error says why */
 } cb_ingest_outcome;
 
 typedef struct cb_ingest {
     bool whole_stream; /* demand the chain: seq follows, prev matches */
     bool verified;     /* the signature was checked with this stream's key */
+    /* Of what would fail with CB_DAMAGED, CB_REFUSED or CB_NEWER the bytes are
+     * kept, for a version that can read them, and the caller goes on. */
+    bool keep_unread;
     int64_t log_index; /* position in the hub's log, or -1 */
 } cb_ingest;
 
