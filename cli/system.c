@@ -51,7 +51,8 @@ void cb_cli_catch_signals(void)
 void cb_cli_harden(void)
 {
     /* Neither may stop the command: the store's own files are closed to others
-     * whatever the mask is, and keys lie in memory that is left out of cores. */
+     * whatever the mask is, and keys lie in memory that is left out of cores.
+     */
     const struct rlimit none = { .rlim_cur = 0, .rlim_max = 0 };
     (void)setrlimit(RLIMIT_CORE, &none);
     (void)umask(S_IRWXG | S_IRWXO);

@@ -33,7 +33,7 @@ uint64_t cb_entry_time_next(uint64_t last, int64_t now_ms)
     return last >= NUMBER_MAX ? NUMBER_MAX : last + 1;
 }
 
-void entry_header_encode(const cb_entry_header *header, uint8_t *ret_bytes)
+void cb_entry_header_encode(const cb_entry_header *header, uint8_t *ret_bytes)
 {
     uint8_t *at = ret_bytes;
     memcpy(at + AT_MAGIC, magic, sizeof magic);
@@ -138,8 +138,8 @@ static cb_status check_sealed(const cb_entry_header *header, cb_status status,
     return CB_OK;
 }
 
-cb_status entry_header_check(const cb_entry_header *header, cb_status status,
-                             cb_error *reterr_error)
+cb_status cb_entry_header_check(const cb_entry_header *header, cb_status status,
+                                cb_error *reterr_error)
 {
     if ((header->flags & ~ENTRY_FLAGS_KNOWN) != 0 ||
         (header->flags & ENTRY_FLAGS_CLOCK_MASK) > CB_CLOCK_SET_BY_SYNC) {
@@ -200,7 +200,7 @@ cb_status cb_entry_decode(cb_span bytes, cb_entry *ret_entry,
     }
     cb_entry_header header;
     header_decode(bytes.bytes, &header);
-    status = entry_header_check(&header, CB_DAMAGED, reterr_error);
+    status = cb_entry_header_check(&header, CB_DAMAGED, reterr_error);
     if (status != CB_OK) {
         return status;
     }
@@ -214,8 +214,8 @@ cb_status cb_entry_decode(cb_span bytes, cb_entry *ret_entry,
     entry->body =
         (cb_span){ bytes.bytes + CB_ENTRY_HEADER_BYTES, header.body_length };
     entry->signature = entry->body.bytes + entry->body.size;
-    entry_hash_body(entry->body, &entry->body_hash);
-    entry_hash_whole(bytes.bytes, &entry->body_hash, &entry->hash);
+    cb_entry_hash_body(entry->body, &entry->body_hash);
+    cb_entry_hash_whole(bytes.bytes, &entry->body_hash, &entry->hash);
     return CB_OK;
 }
 
@@ -240,7 +240,7 @@ cb_status cb_stub_decode(cb_span bytes, cb_stub *ret_stub,
     }
     cb_entry_header header;
     header_decode(bytes.bytes, &header);
-    status = entry_header_check(&header, CB_DAMAGED, reterr_error);
+    status = cb_entry_header_check(&header, CB_DAMAGED, reterr_error);
     if (status != CB_OK) {
         return status;
     }
@@ -248,6 +248,6 @@ cb_status cb_stub_decode(cb_span bytes, cb_stub *ret_stub,
     ret_stub->header = header;
     memcpy(ret_stub->body_hash.bytes, rest, CB_HASH_BYTES);
     memcpy(ret_stub->signature, rest + CB_HASH_BYTES, CB_SIGNATURE_BYTES);
-    entry_hash_whole(bytes.bytes, &ret_stub->body_hash, &ret_stub->hash);
+    cb_entry_hash_whole(bytes.bytes, &ret_stub->body_hash, &ret_stub->hash);
     return CB_OK;
 }

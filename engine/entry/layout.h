@@ -52,20 +52,20 @@ static_assert(CB_ENTRY_NONCE_BYTES ==
               "nonce");
 
 /* The 208 bytes; `body_length` and the commitment must be final. */
-void entry_header_encode(const cb_entry_header *header, uint8_t *ret_bytes);
+void cb_entry_header_encode(const cb_entry_header *header, uint8_t *ret_bytes);
 
 /*
  * CB_OK where the fields agree with one another, else `status`, or CB_NEWER
  * for a flag that this version does not know.
  */
-CB_NODISCARD cb_status entry_header_check(const cb_entry_header *header,
-                                          cb_status status,
-                                          cb_error *reterr_error);
+CB_NODISCARD cb_status cb_entry_header_check(const cb_entry_header *header,
+                                             cb_status status,
+                                             cb_error *reterr_error);
 
-void entry_hash_body(cb_span body, cb_hash *ret_hash);
-void entry_hash_whole(const uint8_t *header, const cb_hash *body_hash,
-                      cb_hash *ret_hash);
-void entry_sign_hash(const cb_hash *hash, const cb_secret *signing_key,
-                     uint8_t *ret_signature);
+void cb_entry_hash_body(cb_span body, cb_hash *ret_hash);
+void cb_entry_hash_whole(const uint8_t *header, const cb_hash *body_hash,
+                         cb_hash *ret_hash);
+void cb_entry_sign_hash(const cb_hash *hash, const cb_secret *signing_key,
+                        uint8_t *ret_signature);
 
 #endif

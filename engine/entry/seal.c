@@ -123,10 +123,10 @@ static void finish(uint8_t *place, uint32_t body_length,
     const cb_span body = { place + CB_ENTRY_HEADER_BYTES, body_length };
     cb_hash body_hash;
     cb_hash hash;
-    entry_hash_body(body, &body_hash);
-    entry_hash_whole(place, &body_hash, &hash);
-    entry_sign_hash(&hash, signing_key,
-                    place + CB_ENTRY_HEADER_BYTES + body_length);
+    cb_entry_hash_body(body, &body_hash);
+    cb_entry_hash_whole(place, &body_hash, &hash);
+    cb_entry_sign_hash(&hash, signing_key,
+                       place + CB_ENTRY_HEADER_BYTES + body_length);
 }
 
 cb_status cb_entry_seal(const cb_entry_header *header, cb_span plaintext,
@@ -147,7 +147,7 @@ cb_status cb_entry_seal(const cb_entry_header *header, cb_span plaintext,
     }
     final.flags = (uint16_t)(final.flags & ~CB_ENTRY_FLAG_CLEAR);
     final.body_length = (uint32_t)(padded + ENTRY_TAG_BYTES);
-    status = entry_header_check(&final, CB_INPUT, reterr_error);
+    status = cb_entry_header_check(&final, CB_INPUT, reterr_error);
     if (status != CB_OK) {
         return status;
     }
@@ -160,7 +160,7 @@ cb_status cb_entry_seal(const cb_entry_header *header, cb_span plaintext,
     uint8_t entry_key[CB_KEY_BYTES];
     derive_key(&final, compartment_key, entry_key);
     commit_to_key(entry_key, &final.commitment);
-    entry_header_encode(&final, place);
+    cb_entry_header_encode(&final, place);
     memcpy(body, plaintext.bytes, plaintext.size);
     memset(body + plaintext.size, 0, padded - plaintext.size);
     (void)crypto_aead_xchacha20poly1305_ietf_encrypt(
@@ -186,7 +186,7 @@ cb_status cb_entry_write_clear(const cb_entry_header *header, cb_span plaintext,
     memset(&final.commitment, 0, sizeof final.commitment);
     memset(final.nonce, 0, sizeof final.nonce);
     final.body_length = (uint32_t)plaintext.size;
-    status = entry_header_check(&final, CB_INPUT, reterr_error);
+    status = cb_entry_header_check(&final, CB_INPUT, reterr_error);
     if (status != CB_OK) {
         return status;
     }
@@ -195,7 +195,7 @@ cb_status cb_entry_write_clear(const cb_entry_header *header, cb_span plaintext,
     if (place == NULL) {
         return cb_buffer_check(bytes, reterr_error);
     }
-    entry_header_encode(&final, place);
+    cb_entry_header_encode(&final, place);
     if (plaintext.size > 0) {
         memcpy(place + CB_ENTRY_HEADER_BYTES, plaintext.bytes, plaintext.size);
     }

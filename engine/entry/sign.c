@@ -27,13 +27,13 @@ void cb_hash_domain(const char *domain, cb_span message, cb_hash *ret_hash)
     (void)crypto_generichash_final(&state, ret_hash->bytes, CB_HASH_BYTES);
 }
 
-void entry_hash_body(cb_span body, cb_hash *ret_hash)
+void cb_entry_hash_body(cb_span body, cb_hash *ret_hash)
 {
     cb_hash_domain("body", body, ret_hash);
 }
 
-void entry_hash_whole(const uint8_t *header, const cb_hash *body_hash,
-                      cb_hash *ret_hash)
+void cb_entry_hash_whole(const uint8_t *header, const cb_hash *body_hash,
+                         cb_hash *ret_hash)
 {
     crypto_generichash_state state;
     hash_begin("entry", &state);
@@ -78,8 +78,8 @@ static bool verify_hash(const char *domain, const cb_hash *hash,
                                        public_key) == 0;
 }
 
-void entry_sign_hash(const cb_hash *hash, const cb_secret *signing_key,
-                     uint8_t *ret_signature)
+void cb_entry_sign_hash(const cb_hash *hash, const cb_secret *signing_key,
+                        uint8_t *ret_signature)
 {
     sign_hash("signature", hash, signing_key, ret_signature);
 }

@@ -149,6 +149,7 @@ say "The battery dies in the middle of a save. (Notes are saved one after anothe
 how=--passphrase-fd=3
 [ ! -e "$folder/unlocked.okoro" ] || how=
 export casebound world passphrase case folder how
+# shellcheck disable=SC2016 # the words are for the inner shell
 setsid sh -c '
     echo $$ >"$folder/writer"
     n=0

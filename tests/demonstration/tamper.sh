@@ -15,6 +15,7 @@ git -C "$repository" cat-file blob "log:$path" >"$changed"
 size=$(wc -c <"$changed")
 place=$((size / 2))
 byte=$(od -An -tu1 -j "$place" -N 1 "$changed" | tr -d ' ')
+# shellcheck disable=SC2059 # the byte is the format
 printf "\\$(printf %03o $(((byte + 1) % 256)))" |
     dd of="$changed" bs=1 seek="$place" conv=notrunc 2>/dev/null
 blob=$(git -C "$repository" hash-object -w "$changed")

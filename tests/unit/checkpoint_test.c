@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <sodium.h>
+#include <stdio.h>
 
 #include "proof/checkpoint.h"
 #include "support/expect.h"
@@ -265,7 +266,8 @@ Test(checkpoint, has_bounds)
                   cb_checkpoint_sign(&checkpoint, &hub.key, hub.secret, &note,
                                      test_error()));
     checkpoint = checkpoint_of(7);
-    strcpy(checkpoint.origin, "hub.example/north");
+    (void)snprintf(checkpoint.origin, sizeof checkpoint.origin, "%s",
+                   "hub.example/north");
     expect_status(CB_INPUT,
                   cb_checkpoint_sign(&checkpoint, &hub.key, hub.secret, &note,
                                      test_error()));

@@ -3,6 +3,7 @@
  * What we sign goes to the stock ssh-keygen, and what it signs comes to us.
  */
 #include <sodium.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -157,7 +158,7 @@ Test(ssh_signature, names_signers_that_cannot_be_patterns)
 /* A folder of its own for one test, removed with what is in it. */
 static void folder_make(char folder[64])
 {
-    strcpy(folder, "/tmp/casebound-ssh-XXXXXX");
+    (void)snprintf(folder, 64, "/tmp/casebound-ssh-XXXXXX");
     cr_assert(mkdtemp(folder) != NULL);
 }
 

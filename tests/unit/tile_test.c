@@ -4,6 +4,7 @@
  * a tree that knows nothing of tiles.
  */
 #include <sodium.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "proof/tile.h"
@@ -404,7 +405,8 @@ Test(tile, reading_refuses_damage_and_what_is_not_there)
     cr_expect(tiles->reads == reads, "one tile of a level is remembered");
 
     cb_tile last = { .width = 44, .index = 1 };
-    strcpy(shelf_find(tiles, &last)->path, "elsewhere");
+    (void)snprintf(shelf_find(tiles, &last)->path, CB_TILE_PATH_BYTES, "%s",
+                   "elsewhere");
     expect_status(CB_NOT_FOUND,
                   source.get_hash(source.context, 0, 299, &hash, test_error()));
     cb_tile_tree_destroy(tree);

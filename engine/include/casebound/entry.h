@@ -168,8 +168,8 @@ CB_PUBLIC size_t cb_padme_size(size_t size);
 
 /*
  * Sign and check other texts of ours with a named domain, as an entry is:
- * Ed25519("casebound/1 " domain 0x00 | H("casebound/1 " domain 0x00 | message)),
- * so that neither needs memory for a copy.  `signature` is 64 bytes.
+ * Ed25519("casebound/1 " domain 0x00 | H("casebound/1 " domain 0x00 |
+ * message)), so that neither needs memory for a copy.  `signature` is 64 bytes.
  */
 CB_PUBLIC void cb_sign(const char *domain, cb_span message,
                        const cb_secret *signing_key, uint8_t *ret_signature);

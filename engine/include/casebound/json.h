@@ -19,9 +19,8 @@ CB_NODISCARD CB_PUBLIC cb_status cb_json_parse_canonical(
     cb_span text, json_t **ret_value, cb_error *reterr_error);
 
 /* The same for texts up to `bytes_max`, such as a keyring message. */
-CB_NODISCARD CB_PUBLIC cb_status
-cb_json_parse_canonical_within(cb_span text, size_t bytes_max,
-                               json_t **ret_value, cb_error *reterr_error);
+CB_NODISCARD CB_PUBLIC cb_status cb_json_parse_canonical_within(
+    cb_span text, size_t bytes_max, json_t **ret_value, cb_error *reterr_error);
 
 /* Any well-formed JSON within the limits (model files, files from people). */
 CB_NODISCARD CB_PUBLIC cb_status cb_json_parse(cb_span text, json_t **ret_value,
