@@ -61,7 +61,7 @@ const cb_cli_command cb_cli_command_init = {
     .examples =
         (const cb_cli_example[]){
             { "casebound init", "in the usual place" },
-            { "casebound -C /media/work/casebook init", "somewhere else" },
+            { "casebound -C /media/stick/casebook init", "somewhere else" },
             { NULL, NULL } },
     .exits = (const cb_cli_exit[]){ { CB_EXISTS, "there is a store already" },
                                     { CB_NO_SPACE, "the disk is full" },
