@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Values and records that do not agree, by merge class. */
+#include "base/json.h"
 #include "case/names.h"
 #include "case/register.h"
+
+#include <casebound/entry.h>
 
 #include <string.h>
 
@@ -88,16 +91,77 @@ static const char *merge_sentence(cb_case_state *state, const cb_merged *merged)
         title);
 }
 
+/* A person chooses between few; beyond, a new value is written. */
+#define CHOICES_MAX       32
+#define SHOWN_BYTES_MAX   256
+#define SHOWN_START_BYTES 80
+
+/* The first bytes of a text, whole characters only. */
+static json_t *start_of(const json_t *value)
+{
+    const char *text = json_string_value(value);
+    size_t length = text != NULL ? json_string_length(value) : 0;
+    size_t start = length < SHOWN_START_BYTES ? length : SHOWN_START_BYTES;
+    while (start > 0 && start < length &&
+           ((unsigned char)text[start] & 0xC0) == 0x80) {
+        start--;
+    }
+    return json_stringn(text != NULL ? text : "", start);
+}
+
+/*
+ * A value as an issue shows it: itself where it is short, else its hash and how
+ * it starts.  Of what this version does not know only the hash is repeated.
+ */
+static const json_t *shown_value(cb_case_state *state, const cb_field *field,
+                                 const json_t *value)
+{
+    bool known = field == NULL || json_is_null(value) ||
+                 cb_field_check(field, value, NULL) == CB_OK;
+    bool small = json_is_string(value)
+                     ? json_string_length(value) <= SHOWN_BYTES_MAX
+                     : !json_is_array(value) && !json_is_object(value);
+    if (known && small) {
+        return value;
+    }
+    char digits[CB_HASH_TEXT_BYTES];
+    cb_buffer text;
+    cb_hash hash;
+    cb_buffer_init(&text, CB_ENTRY_BYTES_MAX * 2);
+    bool complete = cb_json_append(value, &text, NULL) == CB_OK;
+    if (complete && known && text.size <= SHOWN_BYTES_MAX) {
+        cb_buffer_clear(&text);
+        return value;
+    }
+    json_t *shown = NULL;
+    if (complete) {
+        cb_hash_domain("value", cb_span_of_buffer(&text), &hash);
+        cb_hex_format(hash.bytes, sizeof hash.bytes, digits);
+        shown = known ? json_pack("{s:s,s:o}", "hash", digits, "start",
+                                  start_of(value))
+                      : json_pack("{s:s,s:b}", "hash", digits, "newer", 1);
+    }
+    cb_buffer_clear(&text);
+    if (json_array_append_new(state->owned, shown) != 0) {
+        state->arena.failed = true;
+        return NULL;
+    }
+    return shown;
+}
+
 /* One choice for each different value, with the entries that say so. */
 static void add_choices(cb_case_state *state, cb_issue *draft,
                         const cb_merged *merged)
 {
+    size_t count =
+        merged->value_count < CHOICES_MAX ? merged->value_count : CHOICES_MAX;
     cb_issue_choice *choices =
-        cb_arena_allocate(&state->arena, merged->value_count, sizeof *choices);
-    for (size_t v = 0; v < merged->value_count && choices != NULL; v++) {
+        cb_arena_allocate(&state->arena, count, sizeof *choices);
+    for (size_t v = 0; v < count && choices != NULL; v++) {
         cb_hash *heads =
             cb_arena_allocate(&state->arena, merged->head_count, sizeof *heads);
         choices[v].value = merged->values[v];
+        choices[v].shown = shown_value(state, merged->field, merged->values[v]);
         choices[v].record = draft->record;
         choices[v].heads = heads;
         for (size_t h = 0; h < merged->head_count && heads != NULL; h++) {
@@ -109,7 +173,7 @@ static void add_choices(cb_case_state *state, cb_issue *draft,
         }
     }
     draft->choices = choices;
-    draft->choice_count = choices != NULL ? merged->value_count : 0;
+    draft->choice_count = choices != NULL ? count : 0;
 }
 
 static void report_field(cb_case_state *state, const cb_case_record *record,
@@ -202,6 +266,8 @@ static void add_record_choice(cb_case_state *state, cb_issue_choice *choice,
             state->arena.failed = true;
         }
     }
+    choice->shown =
+        shown_value(state, record->type->register_value, choice->value);
 }
 
 static void report_register(cb_case_state *state, const cb_register *target)
@@ -209,12 +275,14 @@ static void report_register(cb_case_state *state, const cb_register *target)
     const register_row *row = find_row(target->type->name);
     size_t entries[REGISTER_ENTRIES_MAX];
     size_t count = 0;
+    size_t shown =
+        target->head_count < CHOICES_MAX ? target->head_count : CHOICES_MAX;
     cb_issue_choice *choices =
-        cb_arena_allocate(&state->arena, target->head_count, sizeof *choices);
+        cb_arena_allocate(&state->arena, shown, sizeof *choices);
     if (choices == NULL) {
         return;
     }
-    for (size_t i = 0; i < target->head_count; i++) {
+    for (size_t i = 0; i < shown; i++) {
         const cb_case_record *record = &state->records[target->heads[i]];
         size_t added = register_entries(record, &entries[count],
                                         REGISTER_ENTRIES_MAX - count);
@@ -234,7 +302,7 @@ static void report_register(cb_case_state *state, const cb_register *target)
         .field = field != NULL ? field->name : "",
         .record = choices[0].record,
         .choices = choices,
-        .choice_count = target->head_count,
+        .choice_count = shown,
     };
     if (state->records[target->heads[0]].about_known) {
         draft.about = state->records[target->heads[0]].about;

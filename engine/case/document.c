@@ -217,7 +217,7 @@ static void put_choices(cb_buffer *text, const cb_issue *issue)
         cb_buffer_append_text(text, ",\"record\":");
         put_hex(text, &choice->record, sizeof choice->record);
         cb_buffer_append_text(text, ",\"value\":");
-        put_json(text, choice->value);
+        put_json(text, choice->shown);
         cb_buffer_append_text(text, "}");
     }
     cb_buffer_append_text(text, "],");

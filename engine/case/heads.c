@@ -215,3 +215,16 @@ bool cb_case_state_record(const cb_case_state *state, const cb_record_id *id,
     }
     return true;
 }
+
+const json_t *cb_case_state_record_value(const cb_case_state *state,
+                                         size_t record, const char *field)
+{
+    CB_ASSERT(record < state->record_count);
+    const cb_case_record *at = &state->records[record];
+    for (size_t i = 0; i < at->field_count; i++) {
+        if (strcmp(at->fields[i].name, field) == 0) {
+            return at->fields[i].value;
+        }
+    }
+    return NULL;
+}

@@ -177,6 +177,7 @@ static void add_held_choices(cb_case_state *state, cb_issue *issue)
     for (size_t i = 0; i < HELD_CHOICES && choices != NULL; i++) {
         json_t *value = json_string(held_choices[i]);
         choices[i].value = value;
+        choices[i].shown = value;
         choices[i].record = issue->record;
         state->arena.failed = json_array_append_new(state->owned, value) != 0 ||
                               state->arena.failed;

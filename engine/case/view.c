@@ -240,6 +240,22 @@ void cb_view_act(cb_view *view, json_t *object, const char *key,
     set_buffer(view, object, key, &text);
 }
 
+static void set_choice_words(cb_view *view, json_t *object,
+                             const cb_field *field,
+                             const cb_issue_choice *choice)
+{
+    if (choice->shown == choice->value) {
+        cb_view_value(view, object, "words", field, choice->value);
+        return;
+    }
+    const char *start = cb_json_text(choice->shown, "start");
+    cb_view_set(view, object, "words",
+                start != NULL && start[0] != '\0'
+                    ? json_sprintf("%s...", start)
+                    : json_sprintf("(value %.8s)",
+                                   cb_json_text(choice->shown, "hash")));
+}
+
 static json_t *show_choices(cb_view *view, const cb_issue *issue)
 {
     json_t *choices = json_array();
@@ -253,8 +269,8 @@ static json_t *show_choices(cb_view *view, const cb_issue *issue)
         json_t *one = json_object();
         cb_view_set(view, one, "choice", json_integer((json_int_t)i + 1));
         cb_view_set(view, one, "value",
-                    json_incref((json_t *)(uintptr_t)choice->value));
-        cb_view_value(view, one, "words", field, choice->value);
+                    json_incref((json_t *)(uintptr_t)choice->shown));
+        set_choice_words(view, one, field, choice);
         cb_view_hex(view, one, "record", choice->record.bytes,
                     sizeof choice->record.bytes);
         json_t *said = json_array();

@@ -464,3 +464,61 @@ Test(attack, moments_that_nobody_can_mean_are_not_known)
         case_book_destroy(book);
     }
 }
+
+Test(attack, what_is_too_long_is_not_repeated_in_a_conflict)
+{
+    case_book *book = case_book_prepared();
+    static const char *const lengths[] = { "X", "Y" };
+    for (size_t i = 0; i < 2; i++) {
+        char *text = malloc(30001);
+        cr_assert(text != NULL);
+        memset(text, i == 0 ? 'q' : 'w', 30000);
+        text[i == 0 ? 30000 : 400] = '\0';
+        size_t fact = case_write(book, lengths[i], "A", "2017-03-14",
+                                 "{'op':'set','record':'@referral','fields':"
+                                 "{'source':'btp','summary':'a'}}");
+        json_t *op =
+            json_array_get(json_object_get(case_body(book, fact), "ops"), 0);
+        json_object_set_new(json_object_get(op, "fields"), "source",
+                            json_string(text));
+        free(text);
+    }
+    cb_case_state *state = case_fold(book);
+    const cb_issue *issue = case_issue(state, "field.multi");
+    cr_assert(issue != NULL && issue->choice_count == 2);
+    json_t *document = NULL;
+    expect_ok(cb_case_state_document(state, &document, test_error()));
+    char *text = json_dumps(json_object_get(document, "issues"), JSON_COMPACT);
+    cr_expect(strstr(text, "qqqqqqqqqq") == NULL);
+    cr_expect(strstr(text, "wwwwwwwwww") == NULL);
+    cr_expect(strstr(text, "\"newer\":true") != NULL);
+    free(text);
+    json_decref(document);
+    cr_expect(case_issue(state, "newer.value") != NULL);
+    json_t *op = NULL;
+    expect_ok(cb_case_state_resolution(state, issue, 0, &op, test_error()));
+    cr_expect(
+        json_equal(json_object_get(op, "value"), issue->choices[0].value));
+    json_decref(op);
+    cb_case_state_destroy(state);
+    case_book_destroy(book);
+}
+
+Test(attack, more_values_than_anybody_can_choose_between_are_cut)
+{
+    case_book *book = case_book_prepared();
+    for (int i = 0; i < 50; i++) {
+        char ops[200];
+        snprintf(ops, sizeof ops,
+                 "{'op':'set','record':'@referral','fields':{'source':"
+                 "'x%d'}}",
+                 i);
+        attack(book, "A", ops, i);
+    }
+    cb_case_state *state = case_fold(book);
+    const cb_issue *issue = case_issue(state, "field.multi");
+    cr_assert(issue != NULL);
+    cr_expect_eq(issue->choice_count, 32);
+    cb_case_state_destroy(state);
+    case_book_destroy(book);
+}

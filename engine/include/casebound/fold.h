@@ -84,6 +84,8 @@ typedef enum cb_issue_form {
 /* One of several values in a conflict, with the entries that say so. */
 typedef struct cb_issue_choice {
     const json_t *value;
+    const json_t *shown; /* the value; of a long one {"hash","start"}, of one
+                            that this version does not know {"hash","newer"} */
     cb_record_id record; /* that stands if it is chosen */
     const cb_hash *heads;
     size_t head_count;
@@ -239,6 +241,11 @@ CB_PUBLIC cb_record_id cb_case_state_record_id(const cb_case_state *state,
                                                size_t record);
 CB_PUBLIC const char *cb_case_state_record_type(const cb_case_state *state,
                                                 size_t record);
+
+/* The value in force of one of its fields, NULL where there is none. */
+CB_PUBLIC const json_t *
+cb_case_state_record_value(const cb_case_state *state, size_t record,
+                           const char *field);
 
 /* Where a record of this case stands.  Pointers are borrowed. */
 typedef struct cb_record_standing {
