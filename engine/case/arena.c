@@ -46,22 +46,40 @@ void *cb_arena_allocate(cb_arena *arena, size_t count, size_t size)
     return place;
 }
 
+/* Most texts are short, and formatting twice to learn that cost a tenth. */
+#define SHORT_TEXT_BYTES 512
+
 const char *cb_arena_format(cb_arena *arena, const char *format, ...)
 {
+    char brief[SHORT_TEXT_BYTES];
     va_list arguments;
     va_start(arguments, format);
     va_list again;
     va_copy(again, arguments);
-    int length = vsnprintf(NULL, 0, format, arguments);
+    int length = vsnprintf(brief, sizeof brief, format, arguments);
     va_end(arguments);
     char *text = NULL;
     if (length >= 0) {
         text = cb_arena_allocate(arena, (size_t)length + 1, 1);
     }
-    if (text != NULL) {
+    if (text != NULL && (size_t)length < sizeof brief) {
+        memcpy(text, brief, (size_t)length + 1);
+    } else if (text != NULL) {
         (void)vsnprintf(text, (size_t)length + 1, format, again);
     }
     va_end(again);
+    return text != NULL ? text : "";
+}
+
+const char *cb_arena_hex(cb_arena *arena, const void *bytes, size_t size)
+{
+    static const char digits[] = "0123456789abcdef";
+    const uint8_t *from = bytes;
+    char *text = cb_arena_allocate(arena, 2 * size + 1, 1);
+    for (size_t i = 0; i < size && text != NULL; i++) {
+        text[2 * i] = digits[from[i] >> 4];
+        text[2 * i + 1] = digits[from[i] & 15];
+    }
     return text != NULL ? text : "";
 }
 

@@ -23,6 +23,9 @@ void *cb_arena_allocate(cb_arena *arena, size_t count, size_t size);
 const char *cb_arena_format(cb_arena *arena, const char *format, ...)
     CB_PRINTF(2, 3);
 
+/* Lower-case hexadecimal digits in the arena, or "" after a failure. */
+const char *cb_arena_hex(cb_arena *arena, const void *bytes, size_t size);
+
 void cb_arena_clear(cb_arena *arena);
 
 CB_NODISCARD cb_status cb_arena_check(const cb_arena *arena,

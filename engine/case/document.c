@@ -16,33 +16,49 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void put_json(cb_buffer *text, const json_t *value)
+static void put_any(cb_buffer *text, const json_t *value)
 {
-    if (value == NULL) {
-        cb_buffer_append_text(text, "null");
-    } else if (cb_json_append(value, text, NULL) != CB_OK &&
-               text->failure == CB_OK) {
+    if (cb_json_append(value, text, NULL) != CB_OK && text->failure == CB_OK) {
         text->failure = CB_NO_MEMORY;
     }
 }
 
-/* Texts of ours and of the model, which need no escapes, and of bodies. */
+/* Texts that need no escapes are written as they are; nearly all are such. */
+static bool put_plain(cb_buffer *text, const char *value, size_t length)
+{
+    for (size_t i = 0; i < length; i++) {
+        unsigned char byte = (unsigned char)value[i];
+        if (byte < 0x20 || byte >= 0x7f || byte == '"' || byte == '\\') {
+            return false;
+        }
+    }
+    uint8_t *to = cb_buffer_extend(text, length + 2);
+    if (to != NULL) {
+        to[0] = '"';
+        memcpy(to + 1, value, length);
+        to[length + 1] = '"';
+    }
+    return true;
+}
+
+static void put_json(cb_buffer *text, const json_t *value)
+{
+    if (value == NULL) {
+        cb_buffer_append_text(text, "null");
+    } else if (!json_is_string(value) ||
+               !put_plain(text, json_string_value(value),
+                          json_string_length(value))) {
+        put_any(text, value);
+    }
+}
+
 static void put_text(cb_buffer *text, const char *value)
 {
-    bool plain = true;
-    for (const char *at = value; *at != '\0' && plain; at++) {
-        unsigned char byte = (unsigned char)*at;
-        plain = byte >= 0x20 && byte < 0x7f && byte != '"' && byte != '\\';
+    if (!put_plain(text, value, strlen(value))) {
+        json_t *string = json_string(value);
+        put_json(text, string);
+        json_decref(string);
     }
-    if (plain) {
-        cb_buffer_append_text(text, "\"");
-        cb_buffer_append_text(text, value);
-        cb_buffer_append_text(text, "\"");
-        return;
-    }
-    json_t *string = json_string(value);
-    put_json(text, string);
-    json_decref(string);
 }
 
 static void put_hex(cb_buffer *text, const void *bytes, size_t size)

@@ -228,3 +228,10 @@ const json_t *cb_case_state_record_value(const cb_case_state *state,
     }
     return NULL;
 }
+
+void cb_case_state_mark_partial(cb_case_state *state)
+{
+    const char *word = cb_arena_format(
+        &state->arena, "NOT ALL ENTRIES ARE SHOWN - %s", state->word);
+    state->word = word == NULL ? "NOT ALL ENTRIES ARE SHOWN" : word;
+}

@@ -224,10 +224,10 @@ static const char **part_values(cb_case_state *state,
 {
     texts all = { 0 };
     if (strcmp(part, "about") == 0) {
-        char id[CB_IDENTIFIER_TEXT_BYTES];
-        cb_hex_format(record->about.bytes, sizeof record->about.bytes, id);
-        all.others[0] = cb_arena_format(&state->arena, "%s",
-                                        record->about_known ? id : "-");
+        all.others[0] = record->about_known
+                            ? cb_arena_hex(&state->arena, record->about.bytes,
+                                           sizeof record->about.bytes)
+                            : "-";
         all.other_count = 1;
         return list_texts(state, &all, ret_count);
     }

@@ -28,9 +28,7 @@ typedef struct use {
 
 static const char *hex(cb_case_state *state, const cb_record_id *id)
 {
-    char text[CB_IDENTIFIER_TEXT_BYTES];
-    cb_hex_format(id->bytes, sizeof id->bytes, text);
-    return cb_arena_format(&state->arena, "%s", text);
+    return cb_arena_hex(&state->arena, id->bytes, sizeof id->bytes);
 }
 
 static cb_issue draft_of(const cb_case_state *state, const use *one,
@@ -52,7 +50,7 @@ static void visit_person(cb_case_state *state, size_t record,
 {
     use one = { .record = record };
     if (person == NULL ||
-        !cb_hex_parse(person, one.person.bytes, sizeof one.person.bytes)) {
+        !cb_case_hex(person, one.person.bytes, sizeof one.person.bytes)) {
         return;
     }
     for (size_t s = 0; s < json_array_size(scopes); s++) {
@@ -193,8 +191,8 @@ static void freeze_items(cb_case_state *state, const use *one)
         cb_record_id agreement;
         if (strcmp(item->type_name, "agreement_item") != 0 || item->struck ||
             item->created == CB_NOTHING ||
-            !cb_hex_parse(cb_record_code(item, "agreement"), agreement.bytes,
-                          sizeof agreement.bytes)) {
+            !cb_case_hex(cb_record_code(item, "agreement"), agreement.bytes,
+                         sizeof agreement.bytes)) {
             continue;
         }
         size_t whole = cb_case_find_typed(state, &agreement, "agreement");

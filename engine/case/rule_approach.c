@@ -124,7 +124,7 @@ static bool is_by_agency(const cb_question *question)
     if (channel != NULL && strcmp(channel, "through_agency") == 0) {
         return true;
     }
-    if (route == NULL || !cb_hex_parse(route, id.bytes, sizeof id.bytes)) {
+    if (route == NULL || !cb_case_hex(route, id.bytes, sizeof id.bytes)) {
         return false;
     }
     size_t index = cb_case_find_typed(question->state, &id, "contact_route");
@@ -236,7 +236,7 @@ static void ask_shared(const cb_question *question, const cb_rule_row *row)
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
         const char *text = cb_json_text(question->fields, fields[i]);
         if (text != NULL &&
-            cb_hex_parse(text, person.bytes, sizeof person.bytes) &&
+            cb_case_hex(text, person.bytes, sizeof person.bytes) &&
             cb_rule_side(question, &person) != 'O') {
             ask_release_of(question, row, &person);
         }

@@ -10,9 +10,8 @@
 
 const char *cb_rule_hex(const cb_question *question, const cb_record_id *id)
 {
-    char text[CB_IDENTIFIER_TEXT_BYTES];
-    cb_hex_format(id->bytes, sizeof id->bytes, text);
-    return cb_arena_format(&question->verdicts->arena, "%s", text);
+    return cb_arena_hex(&question->verdicts->arena, id->bytes,
+                        sizeof id->bytes);
 }
 
 const char *cb_rule_said(const cb_question *question, size_t entry)
@@ -33,7 +32,7 @@ bool cb_rule_person(const cb_question *question, const char *field, size_t i,
                            ? json_string_value(json_array_get(set, i))
                            : NULL;
     return text != NULL &&
-           cb_hex_parse(text, ret_person->bytes, sizeof ret_person->bytes);
+           cb_case_hex(text, ret_person->bytes, sizeof ret_person->bytes);
 }
 
 uint8_t cb_rule_side(const cb_question *question, const cb_record_id *person)
