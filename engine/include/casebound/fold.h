@@ -242,6 +242,12 @@ CB_PUBLIC cb_record_id cb_case_state_record_id(const cb_case_state *state,
 CB_PUBLIC const char *cb_case_state_record_type(const cb_case_state *state,
                                                 size_t record);
 
+/*
+ * The caller holds entries of the case that it did not hand in: the state in
+ * words begins with that from now on.  Text and fingerprint stay.
+ */
+CB_PUBLIC void cb_case_state_mark_partial(cb_case_state *state);
+
 /* The value in force of one of its fields, NULL where there is none. */
 CB_PUBLIC const json_t *
 cb_case_state_record_value(const cb_case_state *state, size_t record,
