@@ -155,8 +155,9 @@ static cb_status post_message(cb_hub_round *merge, cb_device_facts *facts,
     status = cb_exchange_write_mail(merge->store, &facts->device,
                                     facts->mail_version_out, &message, error);
     if (status == CB_OK) {
+        cb_mark_name mark = cb_mark_for("mail.posted", &facts->device);
         status = cb_mail_post(merge->store, merge->post, merge->transport, ref,
-                              cb_span_of_buffer(&message), error);
+                              mark.text, cb_span_of_buffer(&message), error);
     }
     cb_buffer_clear(&message);
     return status;
@@ -190,7 +191,9 @@ static cb_status mail_out(cb_hub_round *merge, cb_device_facts *facts,
 {
     cb_hash digest;
     cb_hash sent = { { 0 } };
+    bool there = false;
     cb_mark_name mark = cb_mark_for("mail.down", &facts->device);
+    cb_mark_name posted = cb_mark_for("mail.posted", &facts->device);
     cb_ref_name ref = cb_ref_make(CB_REF_DOWN_PREFIX, facts->device.bytes);
     cb_status status =
         cb_exchange_mail_digest(merge->store, &facts->device, &digest, error);
@@ -202,8 +205,13 @@ static cb_status mail_out(cb_hub_round *merge, cb_device_facts *facts,
                              sizeof sent.bytes, error);
         status = status == CB_NOT_FOUND ? CB_OK : status;
     }
-    if (status != CB_OK || (memcmp(&sent, &digest, sizeof sent) == 0 &&
-                            cb_ref_find(&merge->mail_refs, ref.text) != NULL)) {
+    if (status == CB_OK) {
+        status = cb_mail_lies_there(merge->store, posted.text,
+                                    cb_ref_find(&merge->mail_refs, ref.text),
+                                    &there, error);
+    }
+    if (status != CB_OK ||
+        (memcmp(&sent, &digest, sizeof sent) == 0 && there)) {
         return status;
     }
     status = post_message(merge, facts, ref.text, error);

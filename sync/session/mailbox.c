@@ -11,6 +11,7 @@
 #include <string.h>
 
 #define MAIL_MESSAGE "mail\n"
+#define POSTED_MARK  "mail.up.commit"
 
 cb_status cb_mail_read(const cb_git_repository *repository,
                        const cb_git_oid *oid, const uint8_t *public_key,
@@ -39,7 +40,8 @@ cb_status cb_mail_read(const cb_git_repository *repository,
 
 cb_status cb_mail_post(cb_store *store, cb_git_repository *repository,
                        const cb_transport *transport, const char *ref,
-                       cb_span message, cb_error *reterr_error)
+                       const char *mark, cb_span message,
+                       cb_error *reterr_error)
 {
     cb_git_oid oid;
     const cb_git_file file = { .path = CB_KEYS_FILE, .content = message };
@@ -61,9 +63,28 @@ cb_status cb_mail_post(cb_store *store, cb_git_repository *repository,
     if (status == CB_OK) {
         status = cb_place_point(repository, ref, &oid, reterr_error);
     }
-    return status == CB_OK
-               ? cb_git_push(repository, &request, NULL, reterr_error)
-               : status;
+    if (status == CB_OK) {
+        status = cb_git_push(repository, &request, NULL, reterr_error);
+    }
+    return status == CB_OK ? cb_mark_put(store, mark, oid.bytes,
+                                         sizeof oid.bytes, reterr_error)
+                           : status;
+}
+
+cb_status cb_mail_lies_there(cb_store *store, const char *mark,
+                             const cb_git_oid *remote, bool *ret_lies_there,
+                             cb_error *reterr_error)
+{
+    cb_git_oid posted;
+    cb_status status = cb_mark_get(store, mark, posted.bytes,
+                                   sizeof posted.bytes, reterr_error);
+    if (status == CB_OK) {
+        *ret_lies_there = remote != NULL && cb_git_oid_equal(remote, &posted);
+    } else if (status == CB_NOT_FOUND) {
+        *ret_lies_there = remote != NULL; /* by a version without the mark */
+        status = CB_OK;
+    }
+    return status;
 }
 
 uint64_t cb_mail_next_version(const cb_store *store, uint64_t last)
@@ -183,6 +204,7 @@ cb_status cb_session_receive_mail(cb_session *session, cb_error *reterr_error)
 cb_status cb_session_mail_due(cb_session *session, bool *ret_due,
                               cb_hash *ret_digest, cb_error *reterr_error)
 {
+    bool there = false;
     cb_up_mark mark;
     cb_ref_name ref =
         cb_ref_make(CB_REF_UP_PREFIX, session->identity.device.bytes);
@@ -196,9 +218,13 @@ cb_status cb_session_mail_due(cb_session *session, bool *ret_due,
         status = cb_up_mark_get(session->store, &mark, reterr_error);
     }
     if (status == CB_OK) {
+        status = cb_mail_lies_there(session->store, POSTED_MARK,
+                                    cb_ref_find(&session->mail_refs, ref.text),
+                                    &there, reterr_error);
+    }
+    if (status == CB_OK) {
         *ret_due = memcmp(&mark.digest, ret_digest, sizeof mark.digest) != 0 ||
-                   session->report->hub_behind ||
-                   cb_ref_find(&session->mail_refs, ref.text) == NULL;
+                   session->report->hub_behind || !there;
     }
     return status;
 }
@@ -254,9 +280,9 @@ cb_status cb_session_send_mail(cb_session *session, cb_error *reterr_error)
                                      reterr_error);
     }
     if (status == CB_OK) {
-        status =
-            cb_mail_post(session->store, post, session->transport, ref.text,
-                         cb_span_of_buffer(&message), reterr_error);
+        status = cb_mail_post(session->store, post, session->transport,
+                              ref.text, POSTED_MARK,
+                              cb_span_of_buffer(&message), reterr_error);
     }
     if (status == CB_OK) {
         status = cb_up_mark_put(session->store, &mark, reterr_error);
