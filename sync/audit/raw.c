@@ -67,6 +67,7 @@ cb_status cb_raw_locate(const char *path, char git_path[CB_RAW_PATH_BYTES],
 /* What git init, git clone and this product write, and what cannot matter. */
 static const char *const settings[] = {
     "core.bare",
+    "core.bigfilethreshold",
     "core.filemode",
     "core.fsync",
     "core.fsyncmethod",

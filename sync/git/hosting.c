@@ -30,6 +30,9 @@ static const config_row common_rows[] = {
     { "receive.denyDeletes", "true" },
     { "receive.autogc", "false" },
     { "receive.maxInputSize", "64m" },
+    /* What is larger when unpacked is passed on piece by piece: a small push
+       cannot fill the memory. */
+    { "core.bigFileThreshold", "1m" },
     { "receive.advertisePushOptions", "false" },
     { "receive.shallowUpdate", "false" },
     { "core.fsync", "committed,loose-object,reference" },

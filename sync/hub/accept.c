@@ -279,7 +279,8 @@ static cb_status accept_ref(cb_hub_round *merge, const cb_git_ref *ref,
         return status;
     }
     status = take_stream(&intake, &words);
-    if (status != CB_OK && !cb_merge_is_theirs(status)) {
+    if (status != CB_OK && !cb_merge_is_theirs(status) &&
+        !cb_merge_is_beyond(merge, status)) {
         if (error != NULL) {
             *error = words;
         }

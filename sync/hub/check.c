@@ -7,6 +7,7 @@
 #include "git/hosting.h"
 #include "hub/merge.h"
 #include "hub/realm_file.h"
+#include "session/receipt.h"
 
 #include <casebound/certificate.h>
 #include <casebound/chain.h>
@@ -15,8 +16,24 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #define PUSH_COMMITS_MAX 4096
+/* The rest of the refs that a log can have is left to the hub. */
+#define STREAMS_MAX      (CB_REFS_MAX / 4 * 3)
+
+/* Reading a push never needs that much: what does is not one of ours. */
+#define HOOK_DATA_BYTES_MAX ((rlim_t)1 << 30)
+#define HOOK_CPU_S_MAX      ((rlim_t)600)
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    #define IS_SANITIZED 1
+#elif defined(__has_feature)
+    #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || \
+        __has_feature(memory_sanitizer)
+        #define IS_SANITIZED 1
+    #endif
+#endif
 
 /* The first 66 bytes of an SSH signature hold the key whole, in 88 digits. */
 #define KEY_OFFSET  33
@@ -27,6 +44,7 @@ struct push {
     cb_git_repository *repository;
     cb_realm_file realm;
     const cb_git_update *update;
+    size_t created;          /* streams, by this push */
     cb_git_oid_list commits; /* of this ref, oldest first */
     uint8_t key[CB_PUBLIC_KEY_BYTES];
     bool has_key;
@@ -217,7 +235,73 @@ static cb_status check_stream(struct push *push, const cb_stream_id *stream,
 /* ---------------------------------------------------------------- hub's refs
  */
 
-static cb_status check_hubs(struct push *push, cb_error *error)
+static cb_status read_file(const struct push *push, const cb_git_commit *commit,
+                           const char *name, cb_buffer *text, cb_error *error)
+{
+    cb_status status = cb_git_file_read(push->repository, &commit->tree, name,
+                                        CB_RECEIPT_BYTES_MAX, text, error);
+    return status == CB_NOT_FOUND
+               ? cb_error_set(error, CB_REFUSED,
+                              "'%s' only takes commits with a '%s'",
+                              push->update->name, name)
+               : status;
+}
+
+static cb_status check_log_commit(const struct push *push,
+                                  const cb_git_commit *commit, cb_error *error)
+{
+    cb_note_key key;
+    cb_checkpoint checkpoint;
+    cb_buffer note;
+    cb_buffer_init(&note, CB_RECEIPT_BYTES_MAX);
+    cb_status status = read_file(push, commit, "checkpoint", &note, error);
+    if (status == CB_OK) {
+        status = cb_log_key_init(&push->realm.realm, push->realm.hub_key, &key,
+                                 error);
+    }
+    if (status == CB_OK) {
+        status = cb_checkpoint_verify(cb_span_of_buffer(&note), &key,
+                                      &checkpoint, error);
+    }
+    cb_buffer_clear(&note);
+    return status;
+}
+
+static cb_status check_outbox_commit(const struct push *push,
+                                     const cb_git_commit *commit,
+                                     const cb_device_id *device,
+                                     cb_error *error)
+{
+    cb_receipt receipt;
+    cb_buffer text;
+    cb_receipt_init(&receipt);
+    cb_buffer_init(&text, CB_RECEIPT_BYTES_MAX);
+    cb_status status = read_file(push, commit, "receipt", &text, error);
+    if (status == CB_OK) {
+        status = cb_receipt_read(cb_span_of_buffer(&text), push->realm.hub_key,
+                                 &receipt, error);
+    }
+    if (status == CB_OK &&
+        (memcmp(&receipt.realm, &push->realm.realm, sizeof receipt.realm) !=
+             0 ||
+         memcmp(&receipt.device, device, sizeof receipt.device) != 0)) {
+        status = cb_error_set(error, CB_REFUSED,
+                              "'%s' takes no receipt for another device",
+                              push->update->name);
+    }
+    cb_receipt_clear(&receipt);
+    cb_buffer_clear(&text);
+    return status;
+}
+
+/*
+ * Everybody can read what the hub has signed.  Its signature alone says nothing
+ * about the branch that a commit was made for: put into a branch that is not
+ * there yet, it would keep the hub from ever writing there.  `device` NULL: the
+ * log.
+ */
+static cb_status check_hubs(struct push *push, const cb_device_id *device,
+                            cb_error *error)
 {
     cb_status status = CB_OK;
     for (size_t i = 0; status == CB_OK && i < push->commits.count; i++) {
@@ -230,9 +314,31 @@ static cb_status check_hubs(struct push *push, cb_error *error)
         if (cb_git_commit_verify(&commit, push->realm.hub_key, NULL) != CB_OK) {
             status = cb_error_set(error, CB_REFUSED, "only the hub writes '%s'",
                                   push->update->name);
+        } else {
+            status = device == NULL
+                         ? check_log_commit(push, &commit, error)
+                         : check_outbox_commit(push, &commit, device, error);
         }
         cb_git_commit_clear(&commit);
     }
+    return status;
+}
+
+/* More refs than are listed would stop every sync and every merge. */
+static cb_status check_room(struct push *push, cb_error *error)
+{
+    cb_git_ref_list list = { 0 };
+    if (!push->update->is_creation) {
+        return CB_OK;
+    }
+    push->created++;
+    cb_status status = cb_git_ref_list_read(push->repository, "refs/heads/",
+                                            CB_REFS_MAX, &list, error);
+    if (status == CB_OK && list.count + push->created > STREAMS_MAX) {
+        status = cb_error_set(error, CB_LIMIT,
+                              "the log holds as many streams as it can");
+    }
+    cb_git_ref_list_clear(&list);
     return status;
 }
 
@@ -247,17 +353,20 @@ static cb_status check_update(struct push *push, cb_error *error)
     cb_error words = { 0 };
     bool is_stream =
         cb_ref_parse(update->name, CB_REF_DEVICE_PREFIX, stream.bytes);
-    bool is_hubs =
-        strcmp(update->name, CB_REF_LOG) == 0 ||
+    bool is_log = strcmp(update->name, CB_REF_LOG) == 0;
+    bool is_outbox =
         cb_ref_parse(update->name, CB_REF_OUTBOX_PREFIX, device.bytes);
-    if (!is_stream && !is_hubs) {
+    if (!is_stream && !is_log && !is_outbox) {
         return cb_error_set(error, CB_REFUSED, "'%s' is not a ref of this log",
                             update->name);
     }
-    cb_status status =
-        cb_git_history_read(push->repository, &update->new_oid,
-                            update->is_creation ? NULL : &update->old_oid,
-                            PUSH_COMMITS_MAX, &push->commits, &words);
+    cb_status status = is_stream ? check_room(push, error) : CB_OK;
+    if (status != CB_OK) {
+        return status;
+    }
+    status = cb_git_history_read(push->repository, &update->new_oid,
+                                 update->is_creation ? NULL : &update->old_oid,
+                                 PUSH_COMMITS_MAX, &push->commits, &words);
     if (status == CB_REFUSED) {
         return cb_error_set(error, CB_REFUSED,
                             "'%s' can only grow: the push does not continue "
@@ -268,7 +377,7 @@ static cb_status check_update(struct push *push, cb_error *error)
         return cb_error_set(error, status, "%s", words.what);
     }
     status = is_stream ? check_stream(push, &stream, error)
-                       : check_hubs(push, error);
+                       : check_hubs(push, is_log ? NULL : &device, error);
     cb_git_oid_list_clear(&push->commits);
     return status;
 }
@@ -340,10 +449,22 @@ static cb_status check_all(const cb_environment *environment, int descriptor,
     return status;
 }
 
+/* Neither memory nor time of the log host without end: a push is anybody's. */
+static void set_limits(void)
+{
+    const struct rlimit seconds = { HOOK_CPU_S_MAX, HOOK_CPU_S_MAX };
+    (void)setrlimit(RLIMIT_CPU, &seconds);
+#ifndef IS_SANITIZED
+    const struct rlimit bytes = { HOOK_DATA_BYTES_MAX, HOOK_DATA_BYTES_MAX };
+    (void)setrlimit(RLIMIT_DATA, &bytes);
+#endif
+}
+
 cb_status cb_hub_check_push(const cb_environment *environment, int descriptor,
                             cb_error *reterr_error)
 {
     struct push push = { 0 };
+    set_limits();
     cb_status status = cb_git_begin(reterr_error);
     if (status != CB_OK) {
         return status;

@@ -10,6 +10,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define PATH_TEXT_BYTES 4096
 
@@ -66,6 +67,11 @@ static cb_status write_realm(const cb_store *store, const char *folder,
     if (status == CB_OK) {
         status = environment->replace_file(environment->context, path,
                                            cb_span_of_buffer(&text), error);
+    }
+    /* Public keys, and the hook of everybody who pushes reads them. */
+    if (status == CB_OK && chmod(path, 0644) != 0) {
+        status = cb_error_set(error, CB_PERMISSION,
+                              "'%s' cannot be made readable", path);
     }
     cb_buffer_clear(&text);
     return status;

@@ -108,6 +108,18 @@ bool cb_merge_is_theirs(cb_status status)
            status == CB_WRONG_KEY;
 }
 
+bool cb_merge_is_beyond(const cb_hub_round *merge, cb_status status)
+{
+    cb_git_ref_list refs = { 0 };
+    if (status != CB_UNREACHABLE ||
+        cb_transport_list(merge->transport, CB_GIT_LOG, "refs/heads/",
+                          CB_REFS_MAX, &refs, NULL) != CB_OK) {
+        return false;
+    }
+    cb_git_ref_list_clear(&refs);
+    return true;
+}
+
 void cb_hub_report_clear(cb_hub_report *report)
 {
     free(report->streams);

@@ -50,6 +50,9 @@ CB_NODISCARD cb_status cb_merge_row(cb_hub_round *merge,
 
 /* True for what a stream or a device did wrong, and not this machine. */
 bool cb_merge_is_theirs(cb_status status);
+/* True where the log host is there, and only this ref cannot be fetched: some
+ * of its objects are lost, which must not stop the others. */
+bool cb_merge_is_beyond(const cb_hub_round *merge, cb_status status);
 
 /* ---- accept.c */
 CB_NODISCARD cb_status cb_merge_accept(cb_hub_round *merge,

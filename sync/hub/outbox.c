@@ -55,11 +55,13 @@ static void start_anew(cb_outbox *outbox)
     memset(&outbox->told, 0, sizeof outbox->told);
 }
 
-static cb_status read_receipt(cb_hub_round *merge,
+/* Whatever lies there: it is this device's receipt, or it is not taken up. */
+static cb_status read_receipt(const cb_outbox *outbox,
                               const cb_git_repository *repository,
                               const cb_git_oid *oid, cb_receipt *ret_receipt,
                               cb_error *error)
 {
+    const cb_hub_round *merge = outbox->merge;
     cb_git_commit commit;
     cb_buffer text;
     cb_buffer_init(&text, CB_RECEIPT_BYTES_MAX);
@@ -72,9 +74,20 @@ static cb_status read_receipt(cb_hub_round *merge,
         status = cb_git_file_read(repository, &commit.tree, "receipt",
                                   CB_RECEIPT_BYTES_MAX, &text, error);
     }
+    if (status == CB_NOT_FOUND) {
+        status = cb_error_set(error, CB_DAMAGED,
+                              "the device's outbox lacks a receipt");
+    }
     if (status == CB_OK) {
         status = cb_receipt_read(cb_span_of_buffer(&text),
                                  merge->identity.hub_key, ret_receipt, error);
+    }
+    if (status == CB_OK && (memcmp(&ret_receipt->realm, &merge->identity.realm,
+                                   sizeof ret_receipt->realm) != 0 ||
+                            memcmp(&ret_receipt->device, &outbox->facts.device,
+                                   sizeof ret_receipt->device) != 0)) {
+        status = cb_error_set(error, CB_DAMAGED,
+                              "the device's outbox holds another's receipt");
     }
     cb_git_commit_clear(&commit);
     cb_buffer_clear(&text);
@@ -94,8 +107,8 @@ static cb_status adopt(cb_outbox *outbox, const char *ref, cb_error *error)
         return status;
     }
     cb_git_oid tip = cb_git_fetch_tip(fetch);
-    status = read_receipt(merge, cb_git_fetch_repository(fetch), &tip, &receipt,
-                          error);
+    status = read_receipt(outbox, cb_git_fetch_repository(fetch), &tip,
+                          &receipt, error);
     if (status == CB_OK) {
         status = cb_git_fetch_accept(fetch, ref, NULL);
         status = status == CB_REFUSED
@@ -393,7 +406,7 @@ static cb_status one_device(cb_hub_round *merge, const cb_device_facts *facts,
     cb_segment_builder_clear(&outbox->builder);
     cb_buffer_clear(&outbox->note);
     free(outbox);
-    if (status == CB_DAMAGED || status == CB_INPUT) {
+    if (cb_merge_is_theirs(status) || cb_merge_is_beyond(merge, status)) {
         cb_hub_stream_report row = { .device = facts->device,
                                      .person = facts->person,
                                      .status = status };
