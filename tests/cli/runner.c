@@ -29,11 +29,12 @@
 #include <time.h>
 #include <unistd.h>
 
-#define PATH_BYTES     4096
-#define TEXT_BYTES_MAX ((size_t)8 << 20)
-#define STEP_S_MAX     120
-#define POLL_MS        2
-#define FIRST_CLOCK    "2017-03-14T14:00:00Z"
+#define EXIT_CANNOT_BE_SHOWN 77
+#define PATH_BYTES           4096
+#define TEXT_BYTES_MAX       ((size_t)8 << 20)
+#define STEP_S_MAX           120
+#define POLL_MS              2
+#define FIRST_CLOCK          "2017-03-14T14:00:00Z"
 
 /* One file while it is run. */
 struct scene {
@@ -283,6 +284,33 @@ static void report(const struct scene *scene, const struct step *step,
     }
 }
 
+/* Appends lines to what the file would be with our blessing. */
+static void keep_lines(struct scene *scene, const cb_span *lines, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        cb_buffer_append_span(&scene->blessed, lines[i]);
+        cb_buffer_append_text(&scene->blessed, "\n");
+    }
+}
+
+/*
+ * A step that this machine cannot show ends with 77 and says why: it is left
+ * out and counted as such, and whatever stands in the file stays.
+ */
+static bool is_left_out(struct scene *scene, const struct step *step,
+                        const struct outcome *outcome)
+{
+    if (outcome->exit_code != EXIT_CANNOT_BE_SHOWN ||
+        step->exit_code == EXIT_CANNOT_BE_SHOWN) {
+        return false;
+    }
+    const char *why = cb_buffer_text(&outcome->err);
+    (void)printf("skipped: %s:%zu: %.*s\n", scene->path, step->line,
+                 (int)strcspn(why, "\n"), why);
+    keep_lines(scene, step->wanted, step->wanted_count);
+    return true;
+}
+
 /* Runs a step; true where it holds.  What it printed goes to `blessed`. */
 static bool check_step(struct scene *scene, const struct step *step,
                        bool is_last, int *ret_exit_code)
@@ -291,6 +319,12 @@ static bool check_step(struct scene *scene, const struct step *step,
     cb_buffer_init(&outcome.out, TEXT_BYTES_MAX);
     cb_buffer_init(&outcome.err, TEXT_BYTES_MAX);
     run_step(scene, step->command, step->stream, &outcome);
+    if (is_left_out(scene, step, &outcome)) {
+        *ret_exit_code = step->exit_code;
+        cb_buffer_clear(&outcome.out);
+        cb_buffer_clear(&outcome.err);
+        return true;
+    }
     const cb_buffer *text =
         step->stream == TRANSCRIPT_ERR ? &outcome.err : &outcome.out;
     transcript_lines got = transcript_split(cb_span_of_buffer(text));
@@ -300,10 +334,7 @@ static bool check_step(struct scene *scene, const struct step *step,
     bool exit_holds = outcome.exit_code == step->exit_code;
     const cb_span *kept = text_holds ? step->wanted : got.lines;
     size_t kept_count = text_holds ? step->wanted_count : got.count;
-    for (size_t i = 0; i < kept_count; i++) {
-        cb_buffer_append_span(&scene->blessed, kept[i]);
-        cb_buffer_append_text(&scene->blessed, "\n");
-    }
+    keep_lines(scene, kept, kept_count);
     /* The fence names one exit code: only the last command's can be blessed. */
     bool is_blessed = scene->blesses && streams_hold && !outcome.timed_out &&
                       (exit_holds || is_last);

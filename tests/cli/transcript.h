@@ -14,6 +14,9 @@
  *     (both)      the text is both streams, as a terminal would show them
  *     (clock T)   from this block on the present is T
  *
+ * A command that ends with 77 could not show what it should on this machine,
+ * and has said why on the error stream: it is left out, and counted as that.
+ *
  * Without one of the two in the middle the text is the output, and the error
  * stream is not looked at.
  */
