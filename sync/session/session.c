@@ -68,11 +68,16 @@ static cb_status reach(cb_session *session, cb_error *error)
     return status;
 }
 
-/* What the hub does wrong; all else ends the session. */
+/*
+ * What the hub, or what keeps its objects, does wrong; all else ends the
+ * session.  A log host that has lost objects reads as one that is away: where
+ * it is, sending says so too.
+ */
 static bool is_hubs_fault(cb_status status)
 {
     return status == CB_DAMAGED || status == CB_REFUSED || status == CB_NEWER ||
-           status == CB_LIMIT;
+           status == CB_LIMIT || status == CB_INPUT || status == CB_NOT_FOUND ||
+           status == CB_WRONG_KEY || status == CB_UNREACHABLE;
 }
 
 static cb_status exchange(cb_session *session, cb_error *error)

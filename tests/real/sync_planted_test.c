@@ -122,6 +122,25 @@ Test(sync_planted, a_branch_that_lost_its_objects_holds_up_nobody_else)
     cr_expect(identity_of(bert).accepted_seq == identity_of(bert).head_seq);
 }
 
+Test(sync_planted, an_outbox_that_lost_its_objects_stops_no_sending)
+{
+    (void)settled_case();
+    (void)store_kit_case(anna);
+    (void)sync_kit_sync(&kit, anna);
+    merge();
+    (void)store_kit_case(anna);
+    int code = sync_kit_run(
+        &kit, output, sizeof output,
+        "cd log/log.git && O=$(git rev-parse refs/heads/outbox/%s:receipt) && "
+        "rm -f objects/$(echo $O | cut -c1-2)/$(echo $O | cut -c3-) && "
+        "! git cat-file -e $O",
+        device_hex(anna));
+    cr_assert(code == 0, "%s", output);
+    cb_sync_report report = expect_sync(anna, CB_UNREACHABLE, "");
+    cr_expect(report.sent_entries > 0 && report.receipts == 0);
+    cr_expect(report.safe_seq < report.head_seq);
+}
+
 /* Somebody who may write to mail.git puts his own in place of all mail. */
 static void spoil_mail(void)
 {
