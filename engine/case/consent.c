@@ -12,6 +12,9 @@
 
 #define SCOPE_BYTES_MAX 256
 
+/* Beyond that nobody honest wrote them, and whoever said no still does. */
+#define SEARCHED_RECORDS_MAX 256
+
 const json_t *cb_method_scopes(const cb_model *model, const char *method)
 {
     const cb_code_list *list = cb_model_code_list(model, "method");
@@ -85,6 +88,10 @@ size_t cb_consent_against(const cb_case_state *state,
 {
     const cb_register *held = cb_consent_register(state, person, scope);
     size_t found = CB_NOTHING;
+    if (held != NULL && (held->against == CB_NOTHING ||
+                         held->record_count > SEARCHED_RECORDS_MAX)) {
+        return held->against;
+    }
     for (size_t i = 0; held != NULL && i < held->record_count; i++) {
         size_t record = held->records[i];
         if (is_given(&state->records[record]) ||

@@ -26,18 +26,23 @@ void cb_case_set_word(cb_case_state *state, const char *word, size_t since,
     }
 }
 
+/* Each is held against each preparation; one is enough to say it. */
+#define DENIALS_MAX 64
+
 /* M5: facts denied by one, ready by another who did not know. */
 static void look_at_facts(cb_case_state *state, const cb_register *facts)
 {
-    for (size_t i = 0; i < facts->head_count; i++) {
+    size_t count = 0;
+    const size_t *meetings = cb_case_of_type(state, "preparation", &count);
+    for (size_t i = 0; i < facts->head_count && i < DENIALS_MAX; i++) {
         const cb_case_record *denial = &state->records[facts->heads[i]];
         if (strcmp(cb_record_code(denial, "level"), "none") != 0) {
             continue;
         }
-        for (size_t r = 0; r < state->record_count; r++) {
+        for (size_t m = 0; m < count; m++) {
+            size_t r = meetings[m];
             const cb_case_record *ready = &state->records[r];
-            if (strcmp(ready->type_name, "preparation") != 0 ||
-                ready->created == CB_NOTHING || ready->struck ||
+            if (ready->created == CB_NOTHING || ready->struck ||
                 !ready->about_known ||
                 memcmp(&ready->about, &denial->about, sizeof ready->about) !=
                     0 ||

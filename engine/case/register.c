@@ -485,7 +485,8 @@ static void merge_register(cb_case_state *state, cb_register *target,
 {
     *target = (cb_register){ .type = items->type,
                              .key = items->key,
-                             .in_force = CB_NOTHING };
+                             .in_force = CB_NOTHING,
+                             .against = CB_NOTHING };
     target->records =
         cb_arena_allocate(&state->arena, count, sizeof *target->records);
     target->heads =
@@ -497,6 +498,17 @@ static void merge_register(cb_case_state *state, cb_register *target,
         if (i == 0 || items[i].record != items[i - 1].record) {
             target->records[target->record_count] = items[i].record;
             target->record_count++;
+        }
+    }
+    for (size_t i = 0; i < target->record_count && cb_is_consent(target->type);
+         i++) {
+        const cb_case_record *record = &state->records[target->records[i]];
+        if (is_protective(target->type->register_value,
+                          cb_register_value(record)) &&
+            (target->against == CB_NOTHING ||
+             compare_creation(state, target->records[i], target->against) <
+                 0)) {
+            target->against = target->records[i];
         }
     }
     if (target->record_count == 1) {

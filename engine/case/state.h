@@ -150,6 +150,7 @@ typedef struct cb_register {
     size_t *heads; /* those that no later one replaced */
     size_t head_count;
     size_t in_force; /* a record, CB_NOTHING where contested */
+    size_t against;  /* of consent: a record that ever said no, or CB_NOTHING */
     bool contested;
 } cb_register;
 
