@@ -26,6 +26,7 @@ cb_status cb_action_begin(cb_store *store, const cb_change *change,
         return status;
     }
     action->change = change;
+    store->naming_case = change->case_id;
     store->environment->random(store->environment->context, action->id.bytes,
                                sizeof action->id.bytes);
     return CB_OK;
@@ -36,6 +37,7 @@ void cb_action_clear(cb_action *action)
     for (size_t i = 0; i < action->part_count; i++) {
         json_decref(action->parts[i].operations);
     }
+    json_decref(action->deps);
     cb_verdict_list_destroy(action->verdicts);
     memset(action, 0, sizeof *action);
 }
@@ -145,63 +147,18 @@ cb_status cb_action_sort(cb_action *action, const char *first,
     return CB_OK;
 }
 
-/* The newest entries of every compartment of the case, as known here. */
-static cb_status describe_heads(cb_store *store, const cb_case_id *case_id,
-                                json_t **ret_groups, cb_error *error)
-{
-    char class[2] = "";
-    cb_record_id person = { { 0 } };
-    json_t *heads = NULL;
-    json_t *groups = json_array();
-    cb_query query = cb_query_begin(store->database, "head_list");
-    cb_query_bind_blob(&query, ":case_id", case_id->bytes,
-                       sizeof case_id->bytes);
-    cb_status status = cb_query_step(&query, error);
-    while (status == CB_OK) {
-        cb_record_id now = { { 0 } };
-        const char *letter = cb_query_text(&query, 0);
-        cb_span hash = cb_query_blob(&query, 2);
-        (void)cb_query_copy(&query, 1, now.bytes, sizeof now.bytes);
-        if (heads == NULL || letter[0] != class[0] ||
-            memcmp(&now, &person, sizeof now) != 0) {
-            class[0] = letter[0];
-            person = now;
-            heads = json_array();
-            json_t *group =
-                json_pack("{s:s, s:o}", "class", class, "heads", heads);
-            if (!cb_is_zero(person.bytes, sizeof person.bytes)) {
-                (void)json_object_set_new(
-                    group, "person",
-                    cb_json_hex(person.bytes, sizeof person.bytes));
-            }
-            (void)json_array_append_new(groups, group);
-        }
-        (void)json_array_append_new(heads, cb_json_hex(hash.bytes, hash.size));
-        status = cb_query_step(&query, error);
-    }
-    cb_query_end(&query);
-    if (status != CB_END) {
-        json_decref(groups);
-        return status;
-    }
-    *ret_groups = groups;
-    return CB_OK;
-}
-
 static cb_status make_body(cb_store *store, const cb_action *action,
                            const cb_part *part, bool with_verdicts,
                            json_t **ret_body, cb_error *error)
 {
     const cb_change *change = action->change;
-    json_t *heads = NULL;
     json_t *verdicts = NULL;
-    cb_status status = describe_heads(store, &change->case_id, &heads, error);
-    if (status == CB_OK && with_verdicts && action->verdicts != NULL) {
-        status = cb_verdict_list_body(action->verdicts, &verdicts, error);
-    }
-    if (status != CB_OK) {
-        json_decref(heads);
-        return status;
+    if (with_verdicts && action->verdicts != NULL) {
+        cb_status status =
+            cb_verdict_list_body(action->verdicts, &verdicts, error);
+        if (status != CB_OK) {
+            return status;
+        }
     }
     const cb_store_identity *identity = &store->identity;
     json_t *compartment = json_pack("{s:s}", "class", part->compartment.class);
@@ -222,8 +179,8 @@ static cb_status make_body(cb_store *store, const cb_action *action,
         cb_json_hex(identity->person.bytes, sizeof identity->person.bytes),
         "case",
         cb_json_hex(change->case_id.bytes, sizeof change->case_id.bytes),
-        "compartment", compartment, "deps", heads, "happened", "ms",
-        (json_int_t)happened_ms, "precision",
+        "compartment", compartment, "deps", json_deep_copy(action->deps),
+        "happened", "ms", (json_int_t)happened_ms, "precision",
         change->precision == NULL ? "minute" : change->precision, "ops",
         part->operations, "schema", SCHEMA_VERSION);
     if (body == NULL) {
@@ -274,8 +231,8 @@ static cb_status write_part(cb_store *store, const cb_action *action,
                            body, &appended, error);
     }
     if (status == CB_OK) {
-        status = cb_apply_case(store, &appended.hash, &part->compartment, body,
-                               error);
+        cb_deps_advance(action->deps, &part->compartment, &appended.hash);
+        status = cb_apply_case(store, &part->compartment.case_id, error);
     }
     if (status == CB_OK) {
         const cb_fact fact = {
@@ -314,6 +271,10 @@ cb_status cb_action_write(cb_store *store, cb_action *action,
     if (status != CB_OK) {
         return status;
     }
+    json_decref(action->deps);
+    action->deps = NULL;
+    status =
+        cb_deps_of_case(store, &action->change->case_id, &action->deps, error);
     for (size_t i = 0; i < action->part_count && status == CB_OK; i++) {
         status = write_part(store, action, &action->parts[i], i == 0, &recorded,
                             error);

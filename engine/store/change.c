@@ -14,24 +14,35 @@ static cb_status nothing_recorded(cb_status status, cb_error *error)
     return status;
 }
 
-/* V or O, by the compartment in which the person's record stands. */
+/*
+ * V or O, as the folded case has it.  Where entries put somebody on both sides,
+ * what is recorded could reach the other one: better nothing is.
+ */
 static cb_status find_side(cb_store *store, cb_action *action, cb_error *error)
 {
-    cb_query query = cb_query_begin(store->database, "key_side");
-    cb_query_bind_blob(&query, ":case_id", action->change->case_id.bytes,
-                       sizeof action->change->case_id.bytes);
-    cb_query_bind_blob(&query, ":person", action->about.bytes,
-                       sizeof action->about.bytes);
-    cb_status status = cb_query_step(&query, error);
-    if (status == CB_OK) {
-        action->side = (cb_class)cb_query_text(&query, 0)[0];
-    } else if (status == CB_END) {
-        status = cb_error_set(error, CB_NOT_FOUND,
-                              "that person is not one of this case, or you "
-                              "may not read about them");
+    bool ambiguous = false;
+    const cb_case_state *state = NULL;
+    cb_status status =
+        cb_facts_state(store, &action->change->case_id, &state, error);
+    if (status != CB_OK) {
+        return status;
     }
-    cb_query_end(&query);
-    return status;
+    char side = cb_case_state_side(state, &action->about, &ambiguous);
+    if (ambiguous) {
+        status = cb_error_set(error, CB_AMBIGUOUS,
+                              "entries of this case place that person on both "
+                              "sides");
+        cb_error_next(error, "ask your supervisor which of them is wrong, and "
+                             "have it struck; see: casebound tasks");
+        return status;
+    }
+    if (side == '\0') {
+        return cb_error_set(error, CB_NOT_FOUND,
+                            "that person is not one of this case, or you may "
+                            "not read about them");
+    }
+    action->side = (cb_class)side;
+    return CB_OK;
 }
 
 static cb_status take_about(cb_store *store, cb_action *action,
@@ -178,41 +189,35 @@ out:
     return nothing_recorded(status, reterr_error);
 }
 
-/* Type, case and person of a record that is here. */
+/* Type and person of a record of this case. */
 static cb_status take_record(cb_store *store, cb_action *action,
                              const cb_record_id *record, cb_error *error)
 {
-    cb_case_id case_id;
-    char type[64] = "";
-    cb_query query = cb_query_begin(store->database, "record_find");
-    cb_query_bind_blob(&query, ":id", record->bytes, sizeof record->bytes);
-    cb_status status = cb_query_step(&query, error);
+    const cb_case_state *state = NULL;
+    cb_record_standing standing;
+    cb_status status = demand_case(store, &action->change->case_id, error);
     if (status == CB_OK) {
-        (void)cb_query_copy(&query, 0, case_id.bytes, sizeof case_id.bytes);
-        (void)snprintf(type, sizeof type, "%s", cb_query_text(&query, 1));
-        (void)cb_query_copy(&query, 3, action->about.bytes,
-                            sizeof action->about.bytes);
-    }
-    cb_query_end(&query);
-    if (status == CB_END ||
-        (status == CB_OK &&
-         memcmp(&case_id, &action->change->case_id, sizeof case_id) != 0)) {
-        return cb_error_set(error, CB_NOT_FOUND,
-                            "there is no such record in this case");
+        status = cb_facts_state(store, &action->change->case_id, &state, error);
     }
     if (status != CB_OK) {
         return status;
     }
+    if (!cb_case_state_record(state, record, &standing)) {
+        return cb_error_set(error, CB_NOT_FOUND,
+                            "there is no such record in this case");
+    }
     action->record = *record;
-    action->type = cb_model_type(store->model, type);
+    action->type = cb_model_type(store->model, standing.type);
     if (action->type == NULL) {
         return cb_error_set(error, CB_NEWER,
-                            "the record is of type '%s', which this version "
+                            "the record is of type '%.64s', which this version "
                             "does not know",
-                            type);
+                            standing.type);
     }
-    action->has_about =
-        !cb_is_zero(action->about.bytes, sizeof action->about.bytes);
+    action->has_about = standing.about != NULL;
+    if (action->has_about) {
+        action->about = *standing.about;
+    }
     if (action->type->about == CB_ABOUT_SELF) {
         action->about = *record;
     }

@@ -27,6 +27,7 @@ typedef struct cb_action {
     cb_class side;
     cb_part parts[CB_PARTS_MAX]; /* the first is the record's own */
     size_t part_count;
+    json_t *deps; /* what the next entry builds on */
     cb_verdict_list *verdicts;
 } cb_action;
 
@@ -45,6 +46,13 @@ cb_status cb_action_compartment(const cb_action *action, const cb_field *field,
 cb_status cb_action_sort(cb_action *action, const char *first,
                          const char *other, const json_t *fields,
                          cb_error *error);
+
+/* ---- deps.c */
+cb_status cb_deps_of_case(cb_store *store, const cb_case_id *case_id,
+                          json_t **ret_groups, cb_error *error);
+/* An entry of that compartment was written that builds on all these. */
+void cb_deps_advance(json_t *groups, const cb_compartment *compartment,
+                     const cb_hash *hash);
 
 /* Writes the entries of an action and settles the case. */
 cb_status cb_action_write(cb_store *store, cb_action *action,

@@ -9,17 +9,28 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* The cache owns the reference that the fact shows as const. */
+static void disown(const cb_fact *fact)
+{
+    union {
+        const json_t *shown;
+        json_t *owned;
+    } body = { .shown = fact->body };
+
+    json_decref(body.owned);
+}
+
 static void empty_slot(cb_case_cache *slot)
 {
     cb_case_state_destroy(slot->state);
     for (size_t i = 0; i < slot->count; i++) {
-        /* The cache owns the reference that the fact shows as const. */
-        union {
-            const json_t *shown;
-            json_t *owned;
-        } body = { .shown = slot->facts[i].body };
-
-        json_decref(body.owned);
+        disown(&slot->facts[i]);
+    }
+    while (slot->authors != NULL) {
+        cb_author *next = slot->authors->next;
+        json_decref(slot->authors->list);
+        free(slot->authors);
+        slot->authors = next;
     }
     free(slot->facts);
     memset(slot, 0, sizeof *slot);
@@ -52,13 +63,54 @@ void cb_facts_forget_all(cb_store *store)
     }
 }
 
+static cb_status find_author(cb_store *store, cb_case_cache *slot,
+                             const cb_person_id *person,
+                             const cb_author **ret_author, cb_error *error)
+{
+    cb_author *author = slot->authors;
+    while (author != NULL &&
+           memcmp(&author->person, person, sizeof *person) != 0) {
+        author = author->next;
+    }
+    if (author == NULL) {
+        author = calloc(1, sizeof *author);
+        if (author == NULL) {
+            return cb_error_set(error, CB_NO_MEMORY, "out of memory");
+        }
+        author->person = *person;
+        author->list = cb_roster_roles(store, person);
+        for (size_t i = 0; i < json_array_size(author->list) &&
+                           author->role_count < CB_ROLES_MAX;
+             i++) {
+            const char *role =
+                json_string_value(json_array_get(author->list, i));
+            if (role != NULL) {
+                author->roles[author->role_count++] = role;
+            }
+        }
+        author->next = slot->authors;
+        slot->authors = author;
+    }
+    *ret_author = author;
+    return CB_OK;
+}
+
+static cb_status give_roles(cb_store *store, cb_case_cache *slot,
+                            const cb_person_id *person, cb_fact *fact,
+                            cb_error *error)
+{
+    const cb_author *author = NULL;
+    cb_status status = find_author(store, slot, person, &author, error);
+    if (status == CB_OK) {
+        fact->roles = author->roles;
+        fact->role_count = author->role_count;
+    }
+    return status;
+}
+
 static cb_status push(cb_case_cache *slot, const cb_fact *fact, cb_error *error)
 {
-    if (slot->count == CB_CASE_ENTRIES_MAX) {
-        return cb_error_set(error, CB_LIMIT,
-                            "the case has more than %d entries",
-                            CB_CASE_ENTRIES_MAX);
-    }
+    CB_ASSERT(slot->count < CB_CASE_ENTRIES_MAX);
     if (slot->count == slot->capacity) {
         size_t capacity = slot->capacity == 0 ? 32 : slot->capacity * 2;
         cb_fact *facts = realloc(slot->facts, capacity * sizeof *facts);
@@ -109,23 +161,58 @@ static cb_status open_fact(cb_store *store, cb_span bytes, int64_t key,
     return status;
 }
 
-static cb_status fill_slot(cb_store *store, const cb_case_id *case_id,
-                           cb_case_cache *slot, cb_error *error)
+static cb_status take_row(cb_store *store, cb_case_cache *slot,
+                          const cb_query *query, cb_error *error)
 {
-    cb_query query = cb_query_begin(store->database, "entry_of_case");
+    cb_fact fact;
+    cb_person_id person = { { 0 } };
+    cb_status status =
+        open_fact(store, cb_query_blob(query, 1), cb_query_integer(query, 3),
+                  cb_query_integer(query, 2), &fact, error);
+    if (status != CB_OK) {
+        return status == CB_NOT_FOUND ? CB_OK : status;
+    }
+    (void)cb_query_copy(query, 4, person.bytes, sizeof person.bytes);
+    status = push(slot, &fact, error);
+    if (status != CB_OK) {
+        disown(&fact);
+        return status;
+    }
+    return give_roles(store, slot, &person, &slot->facts[slot->count - 1],
+                      error);
+}
+
+static cb_status is_too_large(cb_store *store, const cb_case_id *case_id,
+                              bool *ret_too_large, cb_error *error)
+{
+    cb_query query = cb_query_begin(store->database, "entry_count_of_case");
     cb_query_bind_blob(&query, ":case_id", case_id->bytes,
                        sizeof case_id->bytes);
     cb_status status = cb_query_step(&query, error);
+    *ret_too_large =
+        status == CB_OK && cb_query_integer(&query, 0) > CB_CASE_ENTRIES_MAX;
+    cb_query_end(&query);
+    return status;
+}
+
+static cb_status fill_slot(cb_store *store, const cb_case_id *case_id,
+                           cb_case_cache *slot, cb_error *error)
+{
+    cb_status status = is_too_large(store, case_id, &slot->partial, error);
+    if (status != CB_OK) {
+        return status;
+    }
+    cb_query query =
+        cb_query_begin(store->database,
+                       slot->partial ? "entry_of_case_part" : "entry_of_case");
+    cb_query_bind_blob(&query, ":case_id", case_id->bytes,
+                       sizeof case_id->bytes);
+    if (slot->partial) {
+        cb_query_bind_integer(&query, ":limit", CB_CASE_ENTRIES_MAX);
+    }
+    status = cb_query_step(&query, error);
     while (status == CB_OK) {
-        cb_fact fact;
-        status = open_fact(store, cb_query_blob(&query, 1),
-                           cb_query_integer(&query, 3),
-                           cb_query_integer(&query, 2), &fact, error);
-        if (status == CB_OK) {
-            status = push(slot, &fact, error);
-        } else if (status == CB_NOT_FOUND) {
-            status = CB_OK;
-        }
+        status = take_row(store, slot, &query, error);
         if (status == CB_OK) {
             status = cb_query_step(&query, error);
         }
@@ -169,9 +256,18 @@ cb_status cb_facts_state(cb_store *store, const cb_case_id *case_id,
     CB_ASSERT(slot != NULL);
     if (slot->state == NULL) {
         status = cb_fold(store->model, facts, count, &slot->state, error);
+        if (status == CB_OK && slot->partial) {
+            cb_case_state_mark_partial(slot->state);
+        }
     }
     *ret_state = slot->state;
     return status;
+}
+
+bool cb_facts_are_partial(cb_store *store, const cb_case_id *case_id)
+{
+    const cb_case_cache *slot = find_slot(store, case_id);
+    return slot != NULL && slot->partial;
 }
 
 cb_status cb_facts_add(cb_store *store, const cb_case_id *case_id,
@@ -179,6 +275,11 @@ cb_status cb_facts_add(cb_store *store, const cb_case_id *case_id,
 {
     cb_case_cache *slot = find_slot(store, case_id);
     if (slot == NULL) {
+        return CB_OK;
+    }
+    /* Which part is loaded changes with every entry. */
+    if (slot->count == CB_CASE_ENTRIES_MAX) {
+        empty_slot(slot);
         return CB_OK;
     }
     cb_fact kept = *fact;
@@ -191,7 +292,11 @@ cb_status cb_facts_add(cb_store *store, const cb_case_id *case_id,
     cb_case_state_destroy(slot->state);
     slot->state = NULL;
     kept.body = json_incref(body.owned);
-    cb_status status = push(slot, &kept, error);
+    cb_status status =
+        give_roles(store, slot, &store->identity.person, &kept, error);
+    if (status == CB_OK) {
+        status = push(slot, &kept, error);
+    }
     if (status != CB_OK) {
         json_decref(body.owned);
     }

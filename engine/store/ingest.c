@@ -231,12 +231,11 @@ static cb_status judge(cb_store *store, const cb_entry *entry,
 }
 
 /* What is derived from an entry whose row stands. */
-static cb_status apply(cb_store *store, const cb_entry *entry,
-                       const struct effect *effect, cb_error *error)
+static cb_status apply(cb_store *store, const struct effect *effect,
+                       cb_error *error)
 {
     return effect->has_case
-               ? cb_apply_case(store, &entry->hash, &effect->compartment,
-                               effect->body, error)
+               ? cb_apply_case(store, &effect->compartment.case_id, error)
                : CB_OK;
 }
 
@@ -413,7 +412,7 @@ static cb_status take_in(cb_store *store, const cb_entry *entry,
         status = insert(store, entry, row, how, &effect, error);
     }
     if (status == CB_OK) {
-        status = apply(store, entry, &effect, error);
+        status = apply(store, &effect, error);
     }
     if (status == CB_OK && moves) {
         status = cb_stream_move_head(store, row->number, entry->header.seq,
@@ -568,7 +567,7 @@ static cb_status open_waiting(cb_store *store, int64_t number, cb_span bytes,
         status = change_state(store, number, &effect, error);
     }
     if (status == CB_OK) {
-        status = apply(store, &entry, &effect, error);
+        status = apply(store, &effect, error);
     }
     json_decref(effect.body);
     return status;

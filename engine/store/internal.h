@@ -31,6 +31,17 @@ typedef struct cb_compartment {
     cb_record_id person; /* zero outside V and O */
 } cb_compartment;
 
+#define CB_ROLES_MAX 16
+
+/* Somebody who wrote in a case, and what the roster lets them do. */
+typedef struct cb_author {
+    cb_person_id person;
+    json_t *list;
+    const char *roles[CB_ROLES_MAX];
+    size_t role_count;
+    struct cb_author *next;
+} cb_author;
+
 /* The decoded entries of one case, kept while the store is open. */
 typedef struct cb_case_cache {
     cb_case_id case_id;
@@ -38,6 +49,8 @@ typedef struct cb_case_cache {
     cb_fact *facts;
     size_t count;
     size_t capacity;
+    cb_author *authors;
+    bool partial;         /* there are more than CB_CASE_ENTRIES_MAX */
     cb_case_state *state; /* folded of these facts, or NULL */
 } cb_case_cache;
 
@@ -64,6 +77,7 @@ struct cb_store {
     bool clock_followed; /* last_time is another's, to be kept at commit */
     cb_hash roster_hash;
     cb_naming naming;
+    cb_case_id naming_case;           /* whose parties are being named */
     char name[CB_NAME_BYTES_MAX + 1]; /* answer of the last naming call */
     cb_case_cache cache[CB_CASE_CACHE_SLOTS];
     size_t cache_next;
@@ -186,9 +200,8 @@ cb_status cb_admit_again(cb_store *store, const cb_person_id *person,
                          const cb_case_id *case_id, cb_error *error);
 
 /* ---- apply.c: the effect of an entry on what is derived */
-/* A case entry's body, already parsed and found to belong to `compartment`. */
-cb_status cb_apply_case(cb_store *store, const cb_hash *hash,
-                        const cb_compartment *compartment, const json_t *body,
+/* The case has to be folded again. */
+cb_status cb_apply_case(cb_store *store, const cb_case_id *case_id,
                         cb_error *error);
 /* CB_INPUT with words where the body does not fit its compartment or author. */
 cb_status cb_apply_check(const cb_compartment *compartment,
@@ -240,6 +253,11 @@ cb_status cb_certificate_sign(const cb_realm_id *realm,
 cb_status cb_facts_load(cb_store *store, const cb_case_id *case_id,
                         const cb_fact **ret_facts, size_t *ret_count,
                         cb_error *error);
+/*
+ * Of a case with too many entries a part is loaded: in turns one of each
+ * stream, so that nobody crowds others out.  The state in words says so.
+ */
+bool cb_facts_are_partial(cb_store *store, const cb_case_id *case_id);
 /* Their fold, kept as long as they are; borrowed likewise. */
 cb_status cb_facts_state(cb_store *store, const cb_case_id *case_id,
                          const cb_case_state **ret_state, cb_error *error);
@@ -252,9 +270,6 @@ void cb_facts_forget_all(cb_store *store);
 /* ---- settle.c: the fold's result into its tables */
 cb_status cb_settle_case(cb_store *store, const cb_case_id *case_id,
                          size_t *ret_conflicts, cb_error *error);
-/* The same with a state that was folded already. */
-cb_status cb_settle_state(cb_store *store, const cb_case_state *state,
-                          size_t *ret_conflicts, cb_error *error);
 
 /* ---- store.c */
 /* "folder/name", to be freed; NULL: no memory. */

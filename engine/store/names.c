@@ -27,9 +27,31 @@ static const char *name_person(void *context, const cb_person_id *person)
     return look_up(context, "person_find", person->bytes, 1);
 }
 
+/*
+ * Anybody may give a record of a case of theirs the id of a party of another:
+ * the case at hand comes first, and else an id that is not unique has no name.
+ */
 static const char *name_party(void *context, const cb_record_id *party)
 {
-    return look_up(context, "record_find", party->bytes, 2);
+    cb_store *store = context;
+    const char *answer = NULL;
+    const cb_case_id *here = &store->naming_case;
+    cb_query query = cb_query_begin(store->database, "record_find");
+    cb_query_bind_blob(&query, ":id", party->bytes, sizeof party->bytes);
+    cb_query_bind_blob(&query, ":case_id", here->bytes, sizeof here->bytes);
+    if (cb_query_step(&query, NULL) == CB_OK) {
+        cb_span found = cb_query_blob(&query, 0);
+        bool here_too =
+            cb_span_equal(found, (cb_span){ here->bytes, sizeof here->bytes });
+        (void)snprintf(store->name, sizeof store->name, "%s",
+                       cb_query_text(&query, 2));
+        if (store->name[0] != '\0' &&
+            (here_too || cb_query_step(&query, NULL) == CB_END)) {
+            answer = store->name;
+        }
+    }
+    cb_query_end(&query);
+    return answer;
 }
 
 void cb_names_begin(cb_store *store)

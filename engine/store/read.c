@@ -11,6 +11,18 @@ static cb_status no_memory(cb_error *error)
     return cb_error_set(error, CB_NO_MEMORY, "out of memory");
 }
 
+static cb_status fold(cb_store *store, const cb_case_id *case_id,
+                      const cb_fact *facts, size_t count,
+                      cb_case_state **ret_state, cb_error *error)
+{
+    store->naming_case = *case_id;
+    cb_status status = cb_fold(store->model, facts, count, ret_state, error);
+    if (status == CB_OK && cb_facts_are_partial(store, case_id)) {
+        cb_case_state_mark_partial(*ret_state);
+    }
+    return status;
+}
+
 cb_status cb_store_case_state(cb_store *store, const cb_case_id *case_id,
                               cb_case_state **ret_state, cb_error *reterr_error)
 {
@@ -23,7 +35,7 @@ cb_status cb_store_case_state(cb_store *store, const cb_case_id *case_id,
                               "nothing of that case can be read here");
     }
     return status == CB_OK
-               ? cb_fold(store->model, facts, count, ret_state, reterr_error)
+               ? fold(store, case_id, facts, count, ret_state, reterr_error)
                : status;
 }
 
@@ -54,7 +66,7 @@ cb_status cb_store_case_state_at(cb_store *store, const cb_case_id *case_id,
     status = kept == 0
                  ? cb_error_set(reterr_error, CB_NOT_FOUND,
                                 "nothing of that case was known then")
-                 : cb_fold(store->model, chosen, kept, ret_state, reterr_error);
+                 : fold(store, case_id, chosen, kept, ret_state, reterr_error);
     free(chosen);
     return status;
 }
@@ -112,6 +124,8 @@ static json_t *present_issue(cb_store *store, const cb_query *query)
         return NULL;
     }
     cb_span id = cb_query_blob(query, 2);
+    (void)cb_query_copy(query, 2, store->naming_case.bytes,
+                        sizeof store->naming_case.bytes);
     (void)json_object_set_new(issue, "case", cb_json_hex(id.bytes, id.size));
     (void)json_object_set_new(issue, "reference",
                               json_string(cb_query_text(query, 1)));

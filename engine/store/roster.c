@@ -32,6 +32,15 @@ static cb_status put_person(cb_store *store, const json_t *operation,
         status = cb_query_run(&query, error);
     }
     cb_buffer_clear(&roles);
+    /* What somebody may do decides what their entries do to a case. */
+    if (status == CB_OK) {
+        cb_query query =
+            cb_query_begin(store->database, "case_touch_of_author");
+        cb_query_bind_blob(&query, ":person", person.bytes,
+                           sizeof person.bytes);
+        status = cb_query_run(&query, error);
+        cb_facts_forget_all(store);
+    }
     return status == CB_OK ? cb_admit_again(store, &person, NULL, error)
                            : status;
 }

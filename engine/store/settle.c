@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The fold's result into the tables that lists are made of: one row a case, its
- * open conflicts, its tasks and alerts.
+ * records, its open conflicts, its tasks and alerts.
  */
 #include "base/json.h"
 #include "store/internal.h"
 
 #include <string.h>
+
+#define ISSUE_BYTES_MAX 262144
 
 static json_t *describe_issue(const cb_issue *issue)
 {
@@ -40,16 +42,34 @@ static cb_status clear_rows(cb_store *store, const char *statement,
     return cb_query_run(&query, error);
 }
 
+/*
+ * A row that is too long for a list is shown without its choices: whoever acts
+ * on it sees the case itself.
+ */
+static cb_status write_issue(const cb_issue *issue, cb_buffer *text,
+                             cb_error *error)
+{
+    json_t *document = describe_issue(issue);
+    cb_status status = document == NULL
+                           ? cb_error_set(error, CB_NO_MEMORY, "out of memory")
+                           : cb_json_append(document, text, error);
+    if (status == CB_LIMIT) {
+        cb_buffer_clear(text);
+        cb_buffer_init(text, CB_JSON_DOCUMENT_BYTES_MAX);
+        (void)json_array_clear(json_object_get(document, "choices"));
+        status = cb_json_append(document, text, error);
+    }
+    json_decref(document);
+    return status;
+}
+
 static cb_status add_row(cb_store *store, const char *statement,
                          const cb_case_id *case_id, const cb_issue *issue,
                          cb_error *error)
 {
-    json_t *document = describe_issue(issue);
     cb_buffer text;
-    cb_buffer_init(&text, CB_JSON_DOCUMENT_BYTES_MAX);
-    cb_status status = document == NULL
-                           ? cb_error_set(error, CB_NO_MEMORY, "out of memory")
-                           : cb_json_append(document, &text, error);
+    cb_buffer_init(&text, ISSUE_BYTES_MAX);
+    cb_status status = write_issue(issue, &text, error);
     if (status == CB_OK) {
         cb_query query = cb_query_begin(store->database, statement);
         cb_query_bind_blob(&query, ":id", issue->id, sizeof issue->id);
@@ -58,8 +78,42 @@ static cb_status add_row(cb_store *store, const char *statement,
         cb_query_bind_text(&query, ":document", cb_buffer_text(&text));
         status = cb_query_run(&query, error);
     }
-    json_decref(document);
     cb_buffer_clear(&text);
+    return status;
+}
+
+static cb_status add_record(cb_store *store, const cb_case_state *state,
+                            const cb_case_id *case_id, size_t index,
+                            cb_error *error)
+{
+    static const cb_record_id nobody = { { 0 } };
+    cb_record_standing standing;
+    cb_record_id id = cb_case_state_record_id(state, index);
+    if (!cb_case_state_record(state, &id, &standing)) {
+        return CB_OK;
+    }
+    const cb_record_id *about =
+        standing.about == NULL ? &nobody : standing.about;
+    const char *label =
+        json_string_value(cb_case_state_record_value(state, index, "name"));
+    cb_query query = cb_query_begin(store->database, "record_add");
+    cb_query_bind_blob(&query, ":id", id.bytes, sizeof id.bytes);
+    cb_query_bind_blob(&query, ":case_id", case_id->bytes,
+                       sizeof case_id->bytes);
+    cb_query_bind_text(&query, ":type", standing.type);
+    cb_query_bind_blob(&query, ":about", about->bytes, sizeof about->bytes);
+    cb_query_bind_text(&query, ":label", label == NULL ? "" : label);
+    return cb_query_run(&query, error);
+}
+
+static cb_status settle_records(cb_store *store, const cb_case_state *state,
+                                const cb_case_id *case_id, cb_error *error)
+{
+    cb_status status = clear_rows(store, "record_clear", case_id, error);
+    for (size_t i = 0; i < cb_case_state_record_count(state) && status == CB_OK;
+         i++) {
+        status = add_record(store, state, case_id, i, error);
+    }
     return status;
 }
 
@@ -118,14 +172,17 @@ static cb_status write_case(cb_store *store, const cb_case_state *state,
     return cb_query_run(&query, error);
 }
 
-cb_status cb_settle_state(cb_store *store, const cb_case_state *state,
-                          size_t *ret_conflicts, cb_error *error)
+static cb_status settle_state(cb_store *store, const cb_case_state *state,
+                              size_t *ret_conflicts, cb_error *error)
 {
     cb_case_id case_id = cb_case_state_case(state);
     size_t conflicts = 0;
     size_t tasks = 0;
-    cb_status status =
-        settle_issues(store, state, &case_id, &conflicts, &tasks, error);
+    cb_status status = settle_records(store, state, &case_id, error);
+    if (status == CB_OK) {
+        status =
+            settle_issues(store, state, &case_id, &conflicts, &tasks, error);
+    }
     if (status == CB_OK) {
         status = write_case(store, state, &case_id, conflicts, tasks, error);
     }
@@ -135,23 +192,47 @@ cb_status cb_settle_state(cb_store *store, const cb_case_state *state,
     return status;
 }
 
-cb_status cb_settle_case(cb_store *store, const cb_case_id *case_id,
-                         size_t *ret_conflicts, cb_error *error)
-{
-    const cb_case_state *state = NULL;
-    cb_status status = cb_facts_state(store, case_id, &state, error);
-    return status == CB_OK ? cb_settle_state(store, state, ret_conflicts, error)
-                           : status;
-}
-
-/* One case that is too large must not keep the others from being merged. */
+/* Lists keep what they said before, and say that it is old. */
 static cb_status leave_unsettled(cb_store *store, const cb_case_id *case_id,
                                  cb_error *error)
 {
     cb_query query = cb_query_begin(store->database, "case_unsettled");
-    cb_query_bind_text(&query, ":state", "TOO MANY ENTRIES TO MERGE");
+    cb_query_bind_text(&query, ":prefix", "NOT UP TO DATE - ");
     cb_query_bind_blob(&query, ":id", case_id->bytes, sizeof case_id->bytes);
     return cb_query_run(&query, error);
+}
+
+/*
+ * No limit of what lists hold may keep anybody from recording, or keep the
+ * other cases from being merged.
+ */
+cb_status cb_settle_case(cb_store *store, const cb_case_id *case_id,
+                         size_t *ret_conflicts, cb_error *error)
+{
+    cb_savepoint savepoint;
+    const cb_case_state *state = NULL;
+    cb_error words = { .status = CB_OK };
+    *ret_conflicts = 0;
+    cb_status status = cb_savepoint_begin(store, &savepoint, error);
+    if (status != CB_OK) {
+        return status;
+    }
+    status = cb_facts_state(store, case_id, &state, &words);
+    if (status == CB_OK) {
+        status = settle_state(store, state, ret_conflicts, &words);
+    }
+    cb_status ended =
+        cb_savepoint_end(store, &savepoint, status == CB_OK, error);
+    if (ended != CB_OK) {
+        return ended;
+    }
+    if (status == CB_LIMIT) {
+        return leave_unsettled(store, case_id, error);
+    }
+    if (status != CB_OK && error != NULL) {
+        *error = words;
+    }
+    return status;
 }
 
 cb_status cb_exchange_settle(cb_store *store, size_t *ret_cases,
@@ -178,13 +259,7 @@ cb_status cb_exchange_settle(cb_store *store, size_t *ret_cases,
         before = status == CB_OK ? (size_t)cb_query_integer(&query, 1) : 0;
         cb_query_end(&query);
         cb_facts_forget(store, &case_id);
-        cb_error words = { 0 };
-        status = cb_settle_case(store, &case_id, &after, &words);
-        if (status == CB_LIMIT) {
-            status = leave_unsettled(store, &case_id, reterr_error);
-        } else if (status != CB_OK && reterr_error != NULL) {
-            *reterr_error = words;
-        }
+        status = cb_settle_case(store, &case_id, &after, reterr_error);
         if (status != CB_OK) {
             break;
         }

@@ -77,8 +77,23 @@ ON CONFLICT DO NOTHING;
 UPDATE entry SET log_index = :log_index WHERE number = :number;
 
 -- name: entry_of_case
-SELECT number, bytes, received_ms, key FROM entry
-WHERE case_id = :case_id AND state = 'applied' ORDER BY number;
+SELECT entry.number, entry.bytes, entry.received_ms, entry.key, stream.person
+FROM entry JOIN stream ON stream.number = entry.stream
+WHERE entry.case_id = :case_id AND entry.state = 'applied'
+ORDER BY entry.number;
+
+-- name: entry_count_of_case
+SELECT count(*) FROM entry WHERE case_id = :case_id AND state = 'applied';
+
+-- The first of each stream, then the second of each, and so on.
+-- name: entry_of_case_part
+SELECT entry.number, entry.bytes, entry.received_ms, entry.key, stream.person
+FROM (SELECT number, hash,
+             row_number() OVER (PARTITION BY stream ORDER BY seq, hash) AS turn
+      FROM entry WHERE case_id = :case_id AND state = 'applied') AS ranked
+JOIN entry ON entry.number = ranked.number
+JOIN stream ON stream.number = entry.stream
+ORDER BY ranked.turn, ranked.hash LIMIT :limit;
 
 -- name: entry_times_of_case
 SELECT bytes, received_ms, coalesce(log_index, -1) FROM entry
@@ -234,10 +249,6 @@ WHERE case_id = :case_id AND class = :class AND person = :person
       AND admitted = 1
 ORDER BY made_here DESC, number DESC LIMIT 1;
 
--- name: key_side
-SELECT class FROM compartment_key
-WHERE case_id = :case_id AND class IN ('O', 'V') AND person = :person LIMIT 1;
-
 -- name: key_unacknowledged
 SELECT key_id, case_id, class, person, key FROM compartment_key
 WHERE made_here = 1 AND acknowledged = 0 ORDER BY number;
@@ -267,28 +278,16 @@ WHERE made_here = 1 AND acknowledged = 0
 UPDATE compartment_key SET acknowledged = 0
 WHERE made_here = 1 AND acknowledged = 1;
 
--- name: head_list
-SELECT class, person, hash FROM head WHERE case_id = :case_id
-ORDER BY class, person, hash;
-
--- name: head_add
-INSERT INTO head (case_id, class, person, hash)
-SELECT :case_id, :class, :person, :hash
-WHERE NOT EXISTS (SELECT 1 FROM covered WHERE covered.hash = :hash)
-ON CONFLICT DO NOTHING;
-
--- name: head_remove
-DELETE FROM head
-WHERE case_id = :case_id AND class = :class AND person = :person
-      AND hash = :hash;
-
--- name: covered_add
-INSERT OR IGNORE INTO covered (hash) VALUES (:hash);
-
 -- name: case_touch
 INSERT INTO case_file (id, fingerprint, changed)
 VALUES (:id, zeroblob(32), 1)
 ON CONFLICT (id) DO UPDATE SET changed = 1;
+
+-- name: case_touch_of_author
+UPDATE case_file SET changed = 1
+WHERE id IN (SELECT entry.case_id
+             FROM stream JOIN entry ON entry.stream = stream.number
+             WHERE stream.person = :person AND entry.case_id IS NOT NULL);
 
 -- name: case_changed
 SELECT id FROM case_file WHERE changed = 1 ORDER BY id;
@@ -301,7 +300,11 @@ SET reference = :reference, stage = :stage, state = :state,
 WHERE id = :id;
 
 -- name: case_unsettled
-UPDATE case_file SET state = :state, changed = 0 WHERE id = :id;
+UPDATE case_file
+SET state = CASE WHEN substr(state, 1, length(:prefix)) = :prefix THEN state
+                 ELSE :prefix || state END,
+    changed = 0
+WHERE id = :id;
 
 -- name: case_find
 SELECT reference, conflicts FROM case_file WHERE id = :id;
@@ -326,15 +329,16 @@ SELECT count(*), coalesce(sum(conflicts), 0), coalesce(sum(tasks), 0)
 FROM case_file;
 
 -- name: record_add
-INSERT INTO record (id, case_id, type, about)
-VALUES (:id, :case_id, :type, :about)
-ON CONFLICT (id) DO NOTHING;
+INSERT INTO record (id, case_id, type, about, label)
+VALUES (:id, :case_id, :type, :about, :label)
+ON CONFLICT DO NOTHING;
 
--- name: record_label
-UPDATE record SET label = :label WHERE id = :id AND case_id = :case_id;
+-- name: record_clear
+DELETE FROM record WHERE case_id = :case_id;
 
 -- name: record_find
-SELECT case_id, type, label, about FROM record WHERE id = :id;
+SELECT case_id, type, label, about FROM record
+WHERE id = :id ORDER BY case_id = :case_id DESC, case_id LIMIT 2;
 
 -- name: record_by_prefix
 SELECT id, case_id, type FROM record

@@ -25,6 +25,8 @@ static const struct {
     { "key_unacknowledged", "partial index of keys not sent yet" },
     { "key_acknowledge", "partial index of keys not sent yet" },
     { "key_doubt", "once, after the hub lost part of its log" },
+    { "entry_of_case_part",
+      "the entries of one case, that it has just ranked" },
     { "person_list", "people of one service" },
     { "person_by_name", "people of one service" },
 };
@@ -33,10 +35,10 @@ static bool used[sizeof permitted / sizeof permitted[0]];
 
 /* The tables that grow with the work. */
 static const char *const growing[] = {
-    "entry",     "record",   "head",       "covered",  "compartment_key",
-    "stream",    "conflict", "task",       "held",     "permission",
-    "receipt",   "segment",  "checkpoint", "log_hash", "outbox_backlog",
-    "case_file", "first",    "device",     "person",
+    "entry",   "record",     "held",     "ranked",         "compartment_key",
+    "stream",  "conflict",   "task",     "permission",     "receipt",
+    "segment", "checkpoint", "log_hash", "outbox_backlog", "case_file",
+    "first",   "device",     "person",
 };
 
 /* Its place in that list, or NULL. */

@@ -253,10 +253,10 @@ Test(exchange_hostile, refuses_a_second_entry_at_a_place_in_the_log,
     cb_ingest_outcome outcome;
     expect_status(CB_OK, take_one(bert, store_kit_entry(&bundle, 0, NULL),
                                   false, 500, &outcome));
-    const int64_t heads = count_of(bert, "SELECT count(*) FROM covered");
+    const int64_t entries = count_of(bert, "SELECT count(*) FROM entry");
     expect_status(CB_DAMAGED, take_one(bert, store_kit_entry(&bundle, 1, NULL),
                                        false, 500, &outcome));
-    cr_expect(count_of(bert, "SELECT count(*) FROM covered") == heads);
+    cr_expect(count_of(bert, "SELECT count(*) FROM entry") == entries);
     store_kit_bundle_end(&bundle);
 }
 

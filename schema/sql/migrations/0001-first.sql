@@ -95,20 +95,6 @@ CREATE INDEX compartment_key_to_send ON compartment_key (number)
 CREATE INDEX compartment_key_unadmitted ON compartment_key (bringer, number)
     WHERE admitted = 0;
 
--- Newest entries of each compartment of a case: what a new entry builds on.
-CREATE TABLE head (
-    case_id BLOB NOT NULL CHECK (length(case_id) = 16),
-    class TEXT NOT NULL CHECK (length(class) = 1),
-    person BLOB NOT NULL CHECK (length(person) = 16),
-    hash BLOB NOT NULL CHECK (length(hash) = 32),
-    PRIMARY KEY (case_id, class, person, hash)
-) STRICT, WITHOUT ROWID;
-
--- Hashes that some entry held here names as known to it.
-CREATE TABLE covered (
-    hash BLOB PRIMARY KEY CHECK (length(hash) = 32)
-) STRICT, WITHOUT ROWID;
-
 -- One row a case: what lists need without folding.
 CREATE TABLE case_file (
     id BLOB PRIMARY KEY CHECK (length(id) = 16),
@@ -125,28 +111,33 @@ CREATE TABLE case_file (
 CREATE INDEX case_file_by_reference ON case_file (reference, id);
 CREATE INDEX case_file_changed ON case_file (id) WHERE changed = 1;
 
+-- Records as the folded case has them.  Ids are their writers' choice: the same
+-- one may stand in another case as well.
 CREATE TABLE record (
-    id BLOB PRIMARY KEY CHECK (length(id) = 16),
     case_id BLOB NOT NULL CHECK (length(case_id) = 16),
+    id BLOB NOT NULL CHECK (length(id) = 16),
     type TEXT NOT NULL,
     about BLOB NOT NULL CHECK (length(about) = 16),
-    label TEXT NOT NULL DEFAULT ''
+    label TEXT NOT NULL DEFAULT '',
+    PRIMARY KEY (case_id, id)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX record_by_case ON record (case_id, id);
+CREATE INDEX record_by_id ON record (id, case_id);
 
 CREATE TABLE conflict (
-    id BLOB PRIMARY KEY CHECK (length(id) = 16),
     case_id BLOB NOT NULL CHECK (length(case_id) = 16),
-    document TEXT NOT NULL
+    id BLOB NOT NULL CHECK (length(id) = 16),
+    document TEXT NOT NULL,
+    PRIMARY KEY (case_id, id)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX conflict_by_case ON conflict (case_id, id);
+CREATE INDEX conflict_by_id ON conflict (id, case_id);
 
 CREATE TABLE task (
-    id BLOB PRIMARY KEY CHECK (length(id) = 16),
     case_id BLOB NOT NULL CHECK (length(case_id) = 16),
-    document TEXT NOT NULL
+    id BLOB NOT NULL CHECK (length(id) = 16),
+    document TEXT NOT NULL,
+    PRIMARY KEY (case_id, id)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX task_by_case ON task (case_id, id);
+CREATE INDEX task_by_id ON task (id, case_id);
 
 -- The roster as it stands: people, devices, who may read what.
 CREATE TABLE person (
