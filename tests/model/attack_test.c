@@ -222,8 +222,8 @@ Test(attack, thirty_thousand_records_of_one_register_take_little_time)
         count++;
     }
     double seconds = seconds_of(case_model(book), facts, count);
-    cr_log_info("a fold of %d plans takes %.2f s", ENTRIES * EACH, seconds);
-    cr_expect(seconds < 20, "%.2f s", seconds);
+    cr_expect(seconds < 20, "a fold of %d plans takes %.2f s", ENTRIES * EACH,
+              seconds);
     for (size_t i = 0; i < ENTRIES; i++) {
         json_decref(bodies[i]);
     }
