@@ -9,6 +9,12 @@
 # the stores, so that one can go on with the commands named at the end.
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
+case ${1:-} in
+-*)
+    sed -n 's/^# \{0,1\}//; 3,9p' "$0"
+    exit 2
+    ;;
+esac
 folder=${1:-$root/build-demonstration}
 build=${CASEBOUND_BUILD:-$root/build-release}
 

@@ -238,21 +238,6 @@ static void run_step(const struct scene *scene, const char *command,
     }
 }
 
-static void print_lines(const char *lead, const cb_span *lines, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        (void)printf("    %s%.*s\n", lead, (int)lines[i].size,
-                     (const char *)lines[i].bytes);
-    }
-}
-
-static void print_text(const char *lead, const cb_buffer *text)
-{
-    transcript_lines lines = transcript_split(cb_span_of_buffer(text));
-    print_lines(lead, lines.lines, lines.count);
-    transcript_lines_clear(&lines);
-}
-
 /* One command, its place in the file and the text that is wanted of it. */
 struct step {
     size_t line;
@@ -275,12 +260,12 @@ static void report(const struct scene *scene, const struct step *step,
                      step->exit_code);
     }
     (void)printf("  wanted\n");
-    print_lines("- ", step->wanted, step->wanted_count);
+    transcript_print_lines("- ", step->wanted, step->wanted_count);
     (void)printf("  printed\n");
-    print_text("+ ", &outcome->out);
+    transcript_print_text("+ ", &outcome->out);
     if (outcome->err.size > 0) {
         (void)printf("  on the error stream\n");
-        print_text("! ", &outcome->err);
+        transcript_print_text("! ", &outcome->err);
     }
 }
 

@@ -171,3 +171,19 @@ bool transcript_lines_match(const cb_span *wanted, size_t wanted_count,
     }
     return true;
 }
+
+void transcript_print_lines(const char *lead, const cb_span *lines,
+                            size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        (void)printf("    %s%.*s\n", lead, (int)lines[i].size,
+                     (const char *)lines[i].bytes);
+    }
+}
+
+void transcript_print_text(const char *lead, const cb_buffer *text)
+{
+    transcript_lines lines = transcript_split(cb_span_of_buffer(text));
+    transcript_print_lines(lead, lines.lines, lines.count);
+    transcript_lines_clear(&lines);
+}

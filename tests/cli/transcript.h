@@ -62,4 +62,9 @@ bool transcript_line_matches(cb_span pattern, cb_span line);
 bool transcript_lines_match(const cb_span *wanted, size_t wanted_count,
                             const cb_span *got, size_t got_count);
 
+/* Lines, or a text cut into them, as a report shows them. */
+void transcript_print_lines(const char *lead, const cb_span *lines,
+                            size_t count);
+void transcript_print_text(const char *lead, const cb_buffer *text);
+
 #endif

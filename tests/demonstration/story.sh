@@ -159,7 +159,7 @@ setsid sh -c '
             --about offender channel=in_person direction=outgoing outcome=spoke \
             minutes=$n 3<"$passphrase" >/dev/null 2>&1 &&
             echo "$n" >>"$folder/acknowledged"
-        sleep 0.1
+        sleep 0.3
     done' &
 sleep 2
 kill -s KILL -- "-$(cat "$folder/writer")"
@@ -232,20 +232,33 @@ realm=$(quietly hub status --json | sed -n 's/.*"realm": *"\([0-9a-f]*\)".*/\1/p
 echo '$ casebound audit verify clone.git --realm ...'
 "$casebound" audit verify "$folder/clone.git" --realm "$realm" 2>&1 | sed 's/^/    /'
 
-say "Now somebody with power over the log host changes one byte of one entry in a copy:"
+# Verifies a copy in which something must be found: found COPY CODE
+found() {
+    code=0
+    "$casebound" audit verify "$1" --realm "$realm" >"$folder/report" 2>&1 || code=$?
+    sed -n '/^[A-Z][A-Z]* /,/^$/p' "$folder/report" | sed '/^$/q; s/^/    /'
+    grep -q "^$2 " "$folder/report" || code=0
+    rm -f "$folder/report"
+    [ "$code" = 1 ] || { echo "the tampering was not found" >&2; exit 1; }
+}
+say "Somebody with power over the log host changes one byte of one entry in a copy. To Git it is a valid commit:"
 cp -a "$folder/clone.git" "$folder/tampered.git"
 sh "$here/tamper.sh" "$folder/tampered.git"
-code=0
-"$casebound" audit verify "$folder/tampered.git" --realm "$realm" >"$folder/report" 2>&1 || code=$?
-sed 's/^/    /' "$folder/report"
-rm -f "$folder/report"
-[ "$code" = 1 ] || { echo "the tampering was not found" >&2; exit 1; }
+found "$folder/tampered.git" SIG
+say "Or lets the newest entries of one device disappear:"
+cp -a "$folder/clone.git" "$folder/shortened.git"
+branch=$(git -C "$folder/shortened.git" for-each-ref --format='%(refname)' refs/heads/device |
+    while read -r ref; do
+        echo "$(git -C "$folder/shortened.git" rev-list --count "$ref") $ref"
+    done | sort -rn | sed -n '1s/.* //p')
+git -C "$folder/shortened.git" update-ref "$branch" "$branch~1"
+found "$folder/shortened.git" TAIL
 
 chapter "Done in $(($(date +%s) - begin)) seconds; every copy of the case has the fingerprint $same"
 cat <<END
 
-The stores are in $folder/world. To go on (the passphrase is in the file
-'passphrase' there):
+The stores are in $folder/world, their passphrase in
+$folder/passphrase. To go on:
 
     export PATH="$(dirname "$casebound"):\$PATH"
     casebound -C $folder/world/okoro unlock --for 1h

@@ -249,9 +249,9 @@ CB_PUBLIC const char *cb_case_state_record_type(const cb_case_state *state,
 CB_PUBLIC void cb_case_state_mark_partial(cb_case_state *state);
 
 /* The value in force of one of its fields, NULL where there is none. */
-CB_PUBLIC const json_t *
-cb_case_state_record_value(const cb_case_state *state, size_t record,
-                           const char *field);
+CB_PUBLIC const json_t *cb_case_state_record_value(const cb_case_state *state,
+                                                   size_t record,
+                                                   const char *field);
 
 /* Where a record of this case stands.  Pointers are borrowed. */
 typedef struct cb_record_standing {
