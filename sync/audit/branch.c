@@ -409,6 +409,31 @@ static cb_status check_branch(cb_audit_run *run, const cb_git_ref *ref,
     return status;
 }
 
+/*
+ * A copy may leave out all branches of devices (a clone of the log alone): then
+ * content is only absent.  Where some are here, one that is missing was taken
+ * away.
+ */
+static void count_absent(cb_audit_run *run, const cb_audit_stream *stream,
+                         bool some_here)
+{
+    const bool absent = stream->content == CB_CONTENT_ABSENT;
+    const uint64_t there =
+        absent ? stream->clear_entries : stream->content_entries;
+    if (stream->entries > there) {
+        run->bodies_absent += stream->entries - there;
+    }
+    if (absent && some_here && stream->entries > 0) {
+        const cb_audit_place place = { .stream = &stream->id, .seq = 1 };
+        (void)cb_report_find(
+            &run->report, "TAIL", &place,
+            cb_report_evidence("head", &stream->head, NULL, NULL),
+            "the stream has no branch here, though others "
+            "have, and the log has it up to %" PRIu64,
+            stream->seq);
+    }
+}
+
 /* A stream of which the log has nothing yet: only counted. */
 static void count_newcomer(cb_audit_run *run, const cb_git_ref *ref)
 {
@@ -461,15 +486,10 @@ cb_status cb_audit_branches(cb_audit_run *run, cb_error *error)
             status = cb_audit_progress(run, run->head.size, error);
         }
     }
+    const bool some_here = list.count > 0;
     cb_git_ref_list_clear(&list);
     for (size_t i = 0; i < run->streams.count; i++) {
-        const cb_audit_stream *stream = cb_audit_table_at(&run->streams, i);
-        const uint64_t there = stream->content == CB_CONTENT_ABSENT
-                                   ? stream->clear_entries
-                                   : stream->content_entries;
-        if (stream->entries > there) {
-            run->bodies_absent += stream->entries - there;
-        }
+        count_absent(run, cb_audit_table_at(&run->streams, i), some_here);
     }
     cb_report_gap(&run->report, CB_GAP_CONTENT, run->bodies_absent);
     return status;

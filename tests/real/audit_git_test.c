@@ -247,6 +247,26 @@ Test(audit_git, what_makes_git_lie_is_refused)
     }
 }
 
+Test(audit_git, a_branch_that_was_taken_away_is_found_and_its_absence_is_not)
+{
+    log_builder log;
+    log_writer *ann = NULL;
+    log_writer *bob = NULL;
+    char ref[CB_GIT_REF_TEXT_BYTES];
+    audit_begin(&log, &ann, &bob);
+    log_publish(&log);
+    log_ref_of(bob, ref);
+    cr_assert(log_run(&log, "git -C log.git update-ref -d %s", ref) == 0);
+    audit_expect_both(&log, (audit_planted){ "TAIL", NULL, bob, 1, -1 });
+
+    /* A clone of the log alone proves less, but nothing is wrong with it. */
+    cr_assert(log_run(&log, "git -C log.git for-each-ref --format='delete "
+                            "%%(refname)' refs/heads/device | git -C log.git "
+                            "update-ref --stdin") == 0);
+    audit_expect_clean(audit_verify(&log, CB_AUDIT_FULL));
+    log_end(&log);
+}
+
 Test(audit_git, a_foreign_file_in_the_log_is_found)
 {
     log_builder log;
