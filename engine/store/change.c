@@ -380,13 +380,33 @@ static cb_status next_serial(cb_store *store, int year, int *ret_serial,
     return status;
 }
 
+/* A reference that a case here has already would make both hard to name. */
+static cb_status refuse_taken(cb_store *store, const char *reference,
+                              cb_error *error)
+{
+    cb_case_id taken;
+    cb_error ignored = { 0 };
+    cb_status status = cb_store_find_case(store, reference, &taken, &ignored);
+    if (status == CB_NOT_FOUND) {
+        return CB_OK;
+    }
+    if (status != CB_OK && status != CB_AMBIGUOUS) {
+        return status;
+    }
+    status = cb_error_set(error, CB_EXISTS, "there is a case '%s' already",
+                          reference);
+    cb_error_next(error, "casebound case show %s", reference);
+    return status;
+}
+
 static cb_status give_reference(cb_store *store, const cb_change *change,
                                 json_t *fields, cb_error *error)
 {
     cb_reference reference = { .year = year_of(change->happened_ms) };
     const char *given = cb_json_text(fields, "reference");
     if (given != NULL) {
-        return cb_reference_parse(given, &reference, error);
+        cb_status checked = cb_reference_parse(given, &reference, error);
+        return checked == CB_OK ? refuse_taken(store, given, error) : checked;
     }
     char text[CB_REFERENCE_TEXT_BYTES];
     if (change->precision == NULL) {

@@ -33,8 +33,30 @@ static cb_status not_found(const char *kind, const char *text, const char *next,
 {
     cb_status status = cb_error_set(error, CB_NOT_FOUND,
                                     "there is no %s '%.64s' here", kind, text);
+    size_t size = strlen(text);
+    if (size < PREFIX_DIGITS_MIN &&
+        strspn(text, "0123456789abcdefABCDEF") == size) {
+        cb_error_next(error, "give at least four digits of the id; see: %s",
+                      next);
+    }
     cb_error_next(error, "%s", next);
     return status;
+}
+
+/* Two of those that fit, as far as it takes to tell them apart. */
+static void name_candidates(cb_error *error, const uint8_t *a, const uint8_t *b)
+{
+    char first[CB_IDENTIFIER_TEXT_BYTES];
+    char second[CB_IDENTIFIER_TEXT_BYTES];
+    int digits = 8;
+    cb_hex_format(a, CB_IDENTIFIER_BYTES, first);
+    cb_hex_format(b, CB_IDENTIFIER_BYTES, second);
+    while (digits < 2 * CB_IDENTIFIER_BYTES &&
+           strncmp(first, second, (size_t)digits) == 0) {
+        digits++;
+    }
+    cb_error_next(error, "name it by its id, such as %.*s or %.*s", digits,
+                  first, digits, second);
 }
 
 /*
@@ -54,9 +76,11 @@ static cb_status only_row(cb_query *query, const char *kind, const char *text,
         }
         status = cb_query_step(query, error);
         if (status == CB_OK) {
+            uint8_t other[CB_IDENTIFIER_BYTES] = { 0 };
+            (void)cb_query_copy(query, 0, other, sizeof other);
             status = cb_error_set(error, CB_AMBIGUOUS,
                                   "'%.64s' fits more than one %s", text, kind);
-            cb_error_next(error, "give more characters of the id");
+            name_candidates(error, id, other);
         } else if (status == CB_END) {
             memcpy(ret_id, id, sizeof id);
             if (ret_second != NULL) {
