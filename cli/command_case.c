@@ -280,7 +280,10 @@ const cb_cli_command cb_cli_command_case_timeline = {
     .description =
         "One line a record, by when it is said to have happened, beside when "
         "it was recorded and by whom. The marks: ! others did not know of it, "
-        "\"did not know of !\" its author did not, +2d recorded two days "
+        "\"did not know of !\" its author did not (neither is said of an "
+        "entry that the other one was written in knowledge of), "
+        "~suspended~ a plan without the consent that it needs, replaced a "
+        "plan that a later one took the place of, +2d recorded two days "
         "late.",
     .examples =
         (const cb_cli_example[]){

@@ -2,7 +2,8 @@
 /*
  * Merge rows about consent:
  *
- *   M1  a plan and a withdrawal      -> the plan is suspended
+ *   M1  a plan and a withdrawal      -> every plan that is not cancelled is
+ *       suspended, one that a later plan replaced too: its booking may stand
  *   M2  an event held and a withdrawal -> the event stands, contested
  *   M3  a withdrawal and a new consent -> withdrawn; the person is asked once
  *   M4  a withdrawal and a contact   -> the contact stands, marked
@@ -15,6 +16,7 @@
 #include "case/names.h"
 #include "case/rows.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 /* Everything that a participant has to say to one use of one scope. */
@@ -98,24 +100,52 @@ static void suspend(cb_case_state *state, const char *consent_word,
                      one->entries[1], CB_WORD_SUSPENDED);
 }
 
+/* " of 2017-03-28 15:00": there may be several plans. */
+static const char *plan_moment(cb_case_state *state, const cb_case_record *plan)
+{
+    const json_t *date = cb_record_value(plan, "date");
+    const char *precision = cb_json_text(date, "precision");
+    int64_t ms = 0;
+    if (!cb_json_integer(date, "ms", &ms) || !cb_case_is_moment(ms) ||
+        precision == NULL) {
+        return "";
+    }
+    bool to_the_minute =
+        strcmp(precision, "minute") == 0 || strcmp(precision, "second") == 0;
+    return cb_arena_format(&state->arena, " of {%s:%" PRId64 "}",
+                           to_the_minute ? "ms" : "day", ms);
+}
+
+/* Nobody is said not to have known who wrote before there was anything. */
+static const char *plan_knowledge(const cb_case_state *state, const use *one)
+{
+    if (cb_case_knows(state, one->entries[0], one->entries[1])) {
+        return ". The plan was made in knowledge of it";
+    }
+    if (cb_case_knows(state, one->entries[1], one->entries[0])) {
+        return ". The plan was made before that";
+    }
+    return "; whoever made the plan did not know";
+}
+
 static void add_plan_issues(cb_case_state *state, const use *one)
 {
     cb_case_record *plan = &state->records[one->record];
     const char *word = cb_consent_state(&state->records[one->against]);
-    bool unknown = !cb_case_knows(state, plan->created, one->entries[1]);
+    const char *moment = plan_moment(state, plan);
     cb_issue alert =
         draft_of(state, one, CB_ISSUE_ALERT, "plan.suspended_consent", "M1");
     alert.waits_for = "lead co coordinator";
     alert.act = "casebound case show {case}";
     alert.sentence = cb_arena_format(
         &state->arena,
-        "{party:%s} has %s consent to %s (%s). The plan that needs it is "
+        "{party:%s} has %s consent to %s (%s). The plan%s that needs it is "
         "suspended%s. Other ways of communicating are not affected. Only a new "
         "consent, recorded in knowledge of this, lifts it.",
         hex(state, &one->person), word,
         cb_case_words(&state->arena, one->scope),
-        cb_case_said(&state->arena, state, one->entries[1]),
-        unknown ? "; whoever made the plan did not know" : "");
+        cb_case_said(&state->arena, state, one->entries[1]), moment,
+        plan_knowledge(state, one));
     (void)cb_case_add_issue(state, &alert, one->entries, 2);
     bool prison =
         cb_value_has(cb_record_value(plan, "method"), "face_to_face_prison");
@@ -124,7 +154,8 @@ static void add_plan_issues(cb_case_state *state, const use *one)
     task.waits_for = prison ? "prison_liaison" : "lead";
     task.act = "casebound amend {record} state=cancelled --why TEXT";
     task.sentence = cb_arena_format(
-        &state->arena, "Cancel the booking%s: {party:%s} has %s consent to %s.",
+        &state->arena,
+        "Cancel the booking%s%s: {party:%s} has %s consent to %s.", moment,
         prison ? " with the prison" : "", hex(state, &one->person), word,
         cb_case_words(&state->arena, one->scope));
     (void)cb_case_add_issue(state, &task, one->entries, 2);
@@ -146,17 +177,30 @@ static void look_at_plan(cb_case_state *state, const use *one)
         found.entries[0] = state->records[one->record].created;
         found.entries[1] = cb_consent_entry(state, record);
         add_plan_issues(state, &found);
+        /* The plan in force gives every reason; of old ones there are many. */
+        if (state->records[one->record].replaced) {
+            return;
+        }
     }
 }
 
+/*
+ * That a later plan is the one in force cancels no booking: whoever made the
+ * old one may still act on it.  So each is looked at until it is cancelled.
+ */
 void cb_row_plans(cb_case_state *state)
 {
     const cb_register *plans = cb_case_register(state, "plan", "");
+    for (size_t i = 0; plans != NULL && i < plans->record_count; i++) {
+        state->records[plans->records[i]].replaced = true;
+    }
     for (size_t i = 0; plans != NULL && i < plans->head_count; i++) {
-        const cb_case_record *plan = &state->records[plans->heads[i]];
-        const char *standing = cb_record_code(plan, "state");
-        if (strcmp(standing, "cancelled") != 0) {
-            visit_uses(state, plans->heads[i], look_at_plan);
+        state->records[plans->heads[i]].replaced = false;
+    }
+    for (size_t i = 0; plans != NULL && i < plans->record_count; i++) {
+        const cb_case_record *plan = &state->records[plans->records[i]];
+        if (strcmp(cb_record_code(plan, "state"), "cancelled") != 0) {
+            visit_uses(state, plans->records[i], look_at_plan);
         }
     }
 }

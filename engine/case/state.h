@@ -132,6 +132,7 @@ typedef struct cb_case_record {
     size_t first_op; /* into ops sorted by record */
     size_t op_count;
     bool struck;
+    bool replaced;     /* a plan in whose place there is a later one */
     size_t struck_by;  /* entry */
     bool role_missing; /* something was said that takes a role to say */
     const cb_merged *fields;

@@ -138,6 +138,13 @@ static void set_times(cb_view *view, json_t *row, size_t index)
     cb_view_set(view, row, "recorded_ms", json_integer(recorded));
 }
 
+/* Whether neither of two different entries was written knowing the other. */
+static bool are_concurrent(const cb_case_state *state, size_t a, size_t b)
+{
+    return a != b && a != CB_NOTHING && b != CB_NOTHING &&
+           !cb_case_knows(state, a, b) && !cb_case_knows(state, b, a);
+}
+
 /* "!" what others did not know of, and who did not know. */
 static void add_issue_marks(cb_view *view, json_t *marks, size_t entry,
                             const cb_case_record *record)
@@ -155,12 +162,13 @@ static void add_issue_marks(cb_view *view, json_t *marks, size_t entry,
         size_t created = state->records[owner].created;
         for (size_t h = 0; h < issue->head_count; h++) {
             size_t head = cb_case_find_entry(state, &issue->heads[h]);
-            warns = warns || (head == entry && created != entry &&
-                              record != &state->records[owner]);
+            if (!are_concurrent(state, created, head)) {
+                continue;
+            }
+            warns =
+                warns || (head == entry && record != &state->records[owner]);
             unaware = unaware ||
-                      (created == entry && record == &state->records[owner] &&
-                       head != CB_NOTHING && head != entry &&
-                       !cb_case_knows(state, entry, head));
+                      (created == entry && record == &state->records[owner]);
         }
     }
     if (warns) {
@@ -182,6 +190,9 @@ static void set_marks(cb_view *view, json_t *row, size_t index,
     int64_t recorded = cb_view_recorded_ms(state, index);
     if (record->mark != NULL && op->kind == CB_OP_CREATE) {
         cb_view_add(view, marks, json_string(record->mark));
+    }
+    if (record->replaced && op->kind == CB_OP_CREATE) {
+        cb_view_add(view, marks, json_string("replaced"));
     }
     add_issue_marks(view, marks, index, record);
     if (entry->happened_known && (entry->happened_ms < recorded - late_ms) &&

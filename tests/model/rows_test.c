@@ -3,6 +3,9 @@
 #include "support/case_builder.h"
 #include "support/expect.h"
 
+#include <casebound/view.h>
+#include <stdlib.h>
+
 #define WITHDRAW(id, scopes)                                             \
     "{'op':'create','record':'@" id "','type':'consent','about':'@ann'," \
     "'fields':{'scope':[" scopes "],'state':'withdrawn'}}"
@@ -116,6 +119,111 @@ Test(rows, m1_a_cancelled_plan_asks_for_nothing)
     cr_expect(case_issue(state, "plan.cancel_booking") == NULL);
     cb_case_state_destroy(state);
     case_book_destroy(book);
+}
+
+/* Whether the timeline marks the plan of that name. */
+static bool is_suspended(const cb_case_state *state, const char *name)
+{
+    json_t *document = NULL;
+    bool suspended = false;
+    char id[CB_IDENTIFIER_TEXT_BYTES];
+    cb_record_id record = case_id(name);
+    cb_hex_format(record.bytes, sizeof record.bytes, id);
+    expect_ok(cb_view_case_timeline(state, NULL, &document, test_error()));
+    const json_t *rows = json_object_get(document, "rows");
+    for (size_t i = 0; i < json_array_size(rows); i++) {
+        const json_t *row = json_array_get(rows, i);
+        char *text = json_dumps(json_object_get(row, "marks"), 0);
+        const char *of = json_string_value(json_object_get(row, "record"));
+        suspended =
+            suspended || (strcmp(of, id) == 0 && strstr(text, "~suspended~"));
+        free(text);
+    }
+    json_decref(document);
+    return suspended;
+}
+
+Test(rows, m1_suspends_every_plan_that_is_not_cancelled)
+{
+    case_book *book = case_book_prepared();
+    case_write(book, "Y", "S", "2017-03-14T13:00",
+               PLAN("first", "face_to_face"));
+    case_write(book, "Y", "S", "2017-03-14T13:10",
+               PLAN("second", "face_to_face_prison"));
+    case_write(book, "Y", "S", "2017-03-14T13:20",
+               PLAN("gone", "face_to_face"));
+    case_write(book, "Y", "S", "2017-03-14T13:30",
+               "{'op':'strike','record':'@gone'}");
+    case_write(book, "Y", "S", "2017-03-14T13:40",
+               PLAN("letter", "letter_delivered"));
+    case_write(book, "X", "V:ann", "2017-03-14T14:00",
+               WITHDRAW("withdrawal", "'direct_meeting'"));
+
+    cb_case_state *state = case_fold(book);
+    expect_text(cb_case_state_word(state),
+                "SUSPENDED - CONSENT WITHDRAWN (direct meeting)");
+    cr_expect(is_suspended(state, "first"));
+    cr_expect(is_suspended(state, "second"));
+    cr_expect(!is_suspended(state, "gone"));
+    cr_expect(!is_suspended(state, "letter"));
+    cr_expect(case_issues(state, "plan.suspended_consent") == 2);
+    cr_expect(case_issues(state, "plan.cancel_booking") == 2);
+    cb_case_state_destroy(state);
+
+    case_exchange(book, "X", "Y");
+    case_write(book, "Y", "S", "2017-03-15T09:00",
+               "{'op':'set','record':'@first','fields':"
+               "{'state':'cancelled'}}");
+    state = case_fold(book);
+    cr_expect(!is_suspended(state, "first"));
+    cr_expect(is_suspended(state, "second"));
+    cr_expect(case_issues(state, "plan.cancel_booking") == 1);
+    cb_case_state_destroy(state);
+    case_book_destroy(book);
+}
+
+Test(rows, m1_calls_only_concurrent_entries_not_known)
+{
+    static const struct {
+        bool exchanged;
+        bool plan_first;
+        const char *wanted;
+    } rows[] = {
+        { true, true, "The plan was made before that." },
+        { true, false, "The plan was made in knowledge of it." },
+        { false, true, "whoever made the plan did not know." },
+        { false, false, "whoever made the plan did not know." },
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        case_book *book = case_book_prepared();
+        for (size_t turn = 0; turn < 2; turn++) {
+            if ((turn == 0) == rows[i].plan_first) {
+                case_write(book, "Y", "S", "2017-03-14T14:10",
+                           PLAN("plan", "face_to_face"));
+            } else {
+                case_write(book, "X", "V:ann", "2017-03-14T14:00",
+                           WITHDRAW("withdrawal", "'direct_meeting'"));
+            }
+            if (rows[i].exchanged) {
+                case_exchange(book, "X", "Y");
+            }
+        }
+        cb_case_state *state = case_fold(book);
+        const cb_issue *alert = case_issue(state, "plan.suspended_consent");
+        json_t *document = NULL;
+        cr_assert(alert != NULL);
+        expect_contains(alert->sentence, rows[i].wanted);
+        expect_ok(cb_view_case_timeline(state, NULL, &document, test_error()));
+        char *text = json_dumps(document, JSON_COMPACT);
+        cr_expect((strstr(text, "did not know of !") != NULL) ==
+                  !rows[i].exchanged);
+        cr_expect((strstr(text, "\"!\"") != NULL) == !rows[i].exchanged);
+        free(text);
+        json_decref(document);
+        cb_case_state_destroy(state);
+        case_book_destroy(book);
+    }
 }
 
 Test(rows, m2_an_event_held_stands_and_is_contested)

@@ -89,6 +89,7 @@ Test(view, timeline_marks_what_was_not_known_late_and_suspended)
     cr_expect(!is_marked(withdrawal, "did not know of !"));
     cr_expect(is_marked(plan, "did not know of !"));
     cr_expect(is_marked(plan, "~suspended~"));
+    cr_expect(!is_marked(plan, "replaced"));
     cr_expect(is_marked(visit, "+3d"));
     cr_expect(is_marked(visit, "paper P-0412"));
     expect_text(cb_json_text(withdrawal, "who"), "J.Lind");
@@ -100,6 +101,29 @@ Test(view, timeline_marks_what_was_not_known_late_and_suspended)
     expect_text(cb_json_text(change, "title"), "Overall level");
     cr_expect(
         strcmp(cb_json_text(change, "was"), cb_json_text(change, "now")) != 0);
+    json_decref(document);
+    cb_case_state_destroy(state);
+    case_book_destroy(book);
+}
+
+Test(view, timeline_marks_a_plan_that_a_later_one_replaced)
+{
+    static const char later[] =
+        "{'op':'create','record':'@later','type':'plan','fields':"
+        "{'method':'face_to_face','date':{'ms':1490788800000,"
+        "'precision':'minute'},'participants':['@ann','@ben'],"
+        "'state':'scheduled'}}";
+    case_book *book = book_of_story();
+    case_write(book, "Y", "S", "2017-03-14T14:20", later);
+    cb_case_state *state = case_fold(book);
+    json_t *document = NULL;
+    expect_ok(cb_view_case_timeline(state, &naming, &document, test_error()));
+    const json_t *rows = cb_json_array(document, "rows");
+    const json_t *first = find_row(rows, "plan", "create");
+    const json_t *second = find_row(rows, "later", "create");
+    cr_expect(is_marked(first, "replaced") && is_marked(first, "~suspended~"));
+    cr_expect(is_marked(second, "~suspended~"));
+    cr_expect(!is_marked(second, "replaced"));
     json_decref(document);
     cb_case_state_destroy(state);
     case_book_destroy(book);

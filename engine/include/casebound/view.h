@@ -26,8 +26,9 @@ CB_NODISCARD CB_PUBLIC cb_status cb_view_case_show(const cb_case_state *state,
 /*
  * casebound.case_timeline.v1: one row for each entry and record, by when it is
  * said to have happened: happened and its precision, recorded, who, what,
- * marks ("!", "~suspended~", "did not know of !", "+2d", "struck").  Rows of
- * entries that wait or are quarantined come last and say so.
+ * marks ("!", "~suspended~", "replaced", "did not know of !", "+2d", "struck").
+ * Only of entries of which neither knew the other is it said that they were not
+ * known.  Rows of entries that wait or are quarantined come last and say so.
  */
 CB_NODISCARD CB_PUBLIC cb_status
 cb_view_case_timeline(const cb_case_state *state, const cb_naming *naming,
