@@ -374,8 +374,11 @@ static json_t *tell_verdicts(cb_cli_session *session,
         const cb_verdict *verdict = cb_verdict_list_get(verdicts, i);
         json_t *row = describe_verdict(session, verdict);
         if (verdict->outcome != CB_OUTCOME_ALLOWED && row != NULL) {
-            cb_cli_warn(session, "%s %s: %s", verdict->rule,
-                        cb_outcome_name(verdict->outcome),
+            /* "warning:" stands in front already. */
+            bool is_warned = verdict->outcome == CB_OUTCOME_WARNED;
+            cb_cli_warn(session, "%s%s%s: %s", verdict->rule,
+                        is_warned ? "" : " ",
+                        is_warned ? "" : cb_outcome_name(verdict->outcome),
                         cb_json_text(row, "sentence"));
         }
         (void)json_array_append_new(rows, row);

@@ -237,6 +237,11 @@ static cb_status check_founded(founding *work,
         strcmp(identity->log_address, cb_buffer_text(&work->address)) == 0) {
         return CB_OK;
     }
+    if (identity->hub) {
+        return refuse(work, CB_EXISTS, "casebound status",
+                      "this store is a hub already, of '%s'",
+                      identity->realm_name);
+    }
     return refuse(
         work, CB_EXISTS, "choose another folder for the hub's store with -C",
         "this store belongs to the service '%s' already", identity->realm_name);

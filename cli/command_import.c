@@ -3,6 +3,7 @@
 #include "commands.h"
 
 #include "access.h"
+#include "carry.h"
 #include "csv.h"
 #include "output.h"
 
@@ -208,8 +209,11 @@ static cb_status run_import(cb_cli_session *session)
         }
     }
     if (status == CB_OK) {
-        cb_cli_say(session, "took in %zu cases with %zu people", work.cases,
-                   work.people);
+        char cases[CB_CLI_COUNT_BYTES];
+        char people[CB_CLI_COUNT_BYTES];
+        cb_cli_say(session, "took in %s with %s",
+                   cb_cli_count(cases, work.cases, "case", "cases"),
+                   cb_cli_count(people, work.people, "person", "people"));
         status = cb_cli_answer(session,
                                json_pack("{s:s, s:I, s:I}", "schema",
                                          "casebound.import.v1", "cases",

@@ -143,7 +143,8 @@ static cb_status tell_joined(cb_cli_session *session, const cb_offer *offer,
     cb_cli_print(session, "log          %s\n", offer->log_address);
     cb_cli_say(session, "this store belongs to '%s' from now on",
                offer->realm_name);
-    cb_cli_say(session, "next: casebound sync");
+    cb_cli_say(session, "next: casebound sync; then, after the hub's next "
+                        "merge, casebound sync again");
     return cb_cli_answer(
         session,
         json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:s}", "schema",

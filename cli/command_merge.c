@@ -153,6 +153,23 @@ static void print_merge(cb_cli_session *session, const cb_hub_report *report)
     }
 }
 
+/* With -q: nothing but what somebody has to look at. */
+static void warn_merge(cb_cli_session *session, const cb_hub_report *report)
+{
+    for (size_t i = 0; i < report->stream_count; i++) {
+        const cb_hub_stream_report *stream = &report->streams[i];
+        char id[CB_IDENTIFIER_TEXT_BYTES];
+        cb_hex_format(stream->stream.bytes, sizeof stream->stream.bytes, id);
+        if (needs_somebody(stream)) {
+            cb_cli_warn(session,
+                        "stream %.*s: %" PRIu64 " kept apart, %" PRIu64
+                        " of a fork%s%s",
+                        SHORT_ID, id, stream->quarantined, stream->forked,
+                        stream->reason[0] == '\0' ? "" : "; ", stream->reason);
+        }
+    }
+}
+
 static cb_status run_hub_merge(cb_cli_session *session)
 {
     cb_hub_report report = { 0 };
@@ -163,7 +180,11 @@ static cb_status run_hub_merge(cb_cli_session *session)
         cb_hub_merge(cb_cli_store(session), &options, &report, &session->error);
     cb_cli_carry_end(&carry);
     if (status == CB_OK) {
-        print_merge(session, &report);
+        if (session->quiet && !session->json) {
+            warn_merge(session, &report);
+        } else {
+            print_merge(session, &report);
+        }
         cb_cli_say(session, "merged; next: everybody's casebound sync");
         status = answer_merge(session, &report);
     }

@@ -86,6 +86,7 @@ static cb_status add_record(cb_cli_session *session, const cb_cli_case *one,
                                        .summary = cb_buffer_text(&summary) };
         status = cb_cli_report_recorded(session, &what, &recorded);
     }
+    cb_cli_point_at_type(type, status, &session->error);
     cb_buffer_clear(&summary);
     cb_recorded_clear(&recorded);
     return status;
@@ -225,6 +226,7 @@ static cb_status run_amend(cb_cli_session *session)
     if (status == CB_OK) {
         status = cb_store_amend(cb_cli_store(session), &change.change, &record,
                                 fields, &recorded, &session->error);
+        cb_cli_point_at_type(type, status, &session->error);
     }
     if (status == CB_OK) {
         const cb_cli_recorded what = { .verb = "corrected",

@@ -36,8 +36,9 @@ static cb_status run_init(cb_cli_session *session)
         cb_cli_say(session, "made an encrypted case store in '%s'",
                    options.folder);
         cb_cli_say(session, "nobody can open it without the passphrase, not "
-                            "even we");
-        cb_cli_say(session, "next: casebound enrol request");
+                            "even us");
+        cb_cli_say(session, "next: casebound enrol request (or, to found a "
+                            "service, casebound hub init)");
         status =
             cb_cli_answer(session,
                           json_pack("{s:s, s:s}", "schema", "casebound.init.v1",
@@ -237,20 +238,38 @@ const cb_cli_command cb_cli_command_passphrase = {
     .run = run_passphrase,
 };
 
+static void print_safe(cb_cli_session *session, const json_t *document,
+                       bool is_hub)
+{
+    json_int_t safe =
+        json_integer_value(json_object_get(document, "safe_at_hub_up_to"));
+    if (!is_hub && safe > 0) {
+        cb_cli_print(session,
+                     "safe at the hub: up to entry %" JSON_INTEGER_FORMAT "\n",
+                     safe);
+    } else if (!is_hub) {
+        cb_cli_print(session, "safe at the hub: nothing yet\n");
+    }
+}
+
 static void print_status(cb_cli_session *session, const json_t *document)
 {
     static const struct {
         const char *member;
-        const char *words;
+        const char *one;
+        const char *many;
+        bool not_at_hub; /* it sends nothing and needs nobody's receipt */
     } rows[] = {
-        { "cases", "cases" },
-        { "conflicts", "conflicts that wait for you" },
-        { "tasks", "tasks and alerts" },
-        { "entries_written", "entries written here" },
-        { "safe_at_hub_up_to", "safe at the hub up to entry" },
-        { "unsent", "entries not sent yet" },
-        { "waiting", "entries that wait for a key or for others" },
-        { "quarantined", "entries kept apart" },
+        { "cases", "case", "cases", false },
+        { "conflicts", "conflict that waits for you",
+          "conflicts that wait for you", false },
+        { "tasks", "task or alert", "tasks and alerts", false },
+        { "entries_written", "entry written here", "entries written here",
+          false },
+        { "unsent", "entry not sent yet", "entries not sent yet", true },
+        { "waiting", "entry that waits for a key or for others",
+          "entries that wait for a key or for others", false },
+        { "quarantined", "entry kept apart", "entries kept apart", false },
     };
 
     const json_t *identity = json_object_get(document, "identity");
@@ -270,12 +289,16 @@ static void print_status(cb_cli_session *session, const json_t *document)
                  json_string_value(json_object_get(identity, "name")));
     cb_cli_print(session, "log      %s\n\n",
                  json_string_value(json_object_get(identity, "log")));
+    bool is_hub = json_is_true(json_object_get(identity, "hub"));
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        cb_cli_print(
-            session, "%8" JSON_INTEGER_FORMAT "  %s\n",
-            json_integer_value(json_object_get(document, rows[i].member)),
-            rows[i].words);
+        json_int_t count =
+            json_integer_value(json_object_get(document, rows[i].member));
+        if (!is_hub || !rows[i].not_at_hub) {
+            cb_cli_print(session, "%8" JSON_INTEGER_FORMAT "  %s\n", count,
+                         count == 1 ? rows[i].one : rows[i].many);
+        }
     }
+    print_safe(session, document, is_hub);
 }
 
 static cb_status run_status(cb_cli_session *session)

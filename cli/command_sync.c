@@ -162,6 +162,34 @@ static void print_safe(const syncing *work)
                  report->safe_seq, report->head_seq);
 }
 
+/* The case is there only when the hub has merged the request for it. */
+static void say_keys_came(const syncing *work)
+{
+    const cb_sync_report *report = &work->report;
+    if (report->received_keys > 0 && report->received_entries == 0) {
+        cb_cli_say(work->session,
+                   "keys are here; the entries come after the hub's next "
+                   "merge: sync again then");
+    }
+}
+
+/* With -q: nothing but what somebody has to look at. */
+static void warn_report(const syncing *work)
+{
+    const cb_sync_report *report = &work->report;
+    char text[CB_CLI_COUNT_BYTES];
+    if (report->quarantined_entries > 0) {
+        cb_cli_warn(work->session, "%s kept apart here, not believed",
+                    cb_cli_count(text, report->quarantined_entries, "entry",
+                                 "entries"));
+    }
+    if (report->withheld_total > 0) {
+        cb_cli_warn(
+            work->session, "%s kept apart by the hub",
+            cb_cli_count(text, report->withheld_total, "entry", "entries"));
+    }
+}
+
 static void print_report(const syncing *work)
 {
     const cb_cli_session *session = work->session;
@@ -201,6 +229,7 @@ static void print_report(const syncing *work)
         cb_cli_say(session, "and this copy goes on in its place; do not use "
                             "both");
     }
+    say_keys_came(work);
     if (report->hub_behind) {
         cb_cli_say(session, "the hub knew less than it once confirmed; all "
                             "that it lacks was sent again");
@@ -269,6 +298,8 @@ static cb_status end_run(syncing *work)
     if (work->options.dry_run) {
         print_plan(work);
         cb_cli_say(session, "nothing was moved");
+    } else if (session->quiet && !session->json) {
+        warn_report(work);
     } else {
         print_report(work);
     }

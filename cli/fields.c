@@ -145,6 +145,14 @@ static cb_status parse_value(cb_cli_session *session, const cb_cli_case *one,
     return CB_OK;
 }
 
+void cb_cli_point_at_type(const cb_type *type, cb_status status,
+                          cb_error *error)
+{
+    if (status == CB_INPUT) {
+        cb_error_next(error, "casebound types %s", type->name);
+    }
+}
+
 static bool is_input(const char *value)
 {
     return strcmp(value, "-") == 0;
@@ -190,6 +198,7 @@ static cb_status read_operand(cb_cli_session *session, const cb_cli_case *one,
         status = parse_value(session, one, field, cb_buffer_text(&text), &value,
                              error);
     }
+    cb_cli_point_at_type(type, status, error);
     if (status == CB_OK &&
         json_object_set_new(fields, field->name, value) != 0) {
         status = cb_error_set(error, CB_NO_MEMORY, "out of memory");

@@ -34,6 +34,10 @@ CB_NODISCARD cb_status cb_cli_fields_get(cb_cli_session *session,
                                          const cb_type *type, size_t first,
                                          json_t **ret_fields);
 
+/* An error about a value names the command that says what is accepted. */
+void cb_cli_point_at_type(const cb_type *type, cb_status status,
+                          cb_error *error);
+
 /* A new record has no values to take away: what is null is left out. */
 void cb_cli_fields_drop_empty(json_t *fields);
 

@@ -269,12 +269,25 @@ static void report_json(const cb_cli_session *session, const cb_error *error,
     json_decref(object);
 }
 
+/*
+ * What the status itself says would repeat the first line of these two, so
+ * that what it means for the data is said instead.
+ */
+static const char *default_meaning(cb_status status)
+{
+    if (status == CB_NOT_FOUND) {
+        return "nothing was changed";
+    }
+    return status == CB_NO_STORE ? "nothing was read or changed"
+                                 : cb_status_meaning(status);
+}
+
 void cb_cli_report_error(const cb_cli_session *session, const cb_error *error)
 {
     const char *meaning = error->meaning;
     const char *next = error->next;
     if (meaning[0] == '\0') {
-        meaning = cb_status_meaning(error->status);
+        meaning = default_meaning(error->status);
     }
     if (next[0] == '\0') {
         next = cb_status_next(error->status);

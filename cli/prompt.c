@@ -54,6 +54,13 @@ static cb_status read_line_of(int descriptor, char *line, size_t line_size,
         if (got < 0 && errno == EINTR) {
             return refuse_interrupted(error);
         }
+        if (got < 0 && errno == EBADF) {
+            cb_error_set(error, CB_USAGE, "descriptor %d is not open",
+                         descriptor);
+            cb_error_next(error, "open it for the command, such as %d<FILE",
+                          descriptor);
+            return CB_USAGE;
+        }
         if (got < 0) {
             return cb_error_set(error, CB_IO,
                                 "cannot read descriptor %d: error %d",

@@ -28,6 +28,7 @@ static cb_status refuse_length(const char *subject, size_t size_max,
     cb_error_set(error, CB_LIMIT, "'%s' is longer than %zu bytes", subject,
                  size_max);
     cb_error_meaning(error, "nothing was recorded");
+    cb_error_next(error, "split it: one field holds %zu KiB", size_max / 1024);
     return CB_LIMIT;
 }
 
@@ -93,6 +94,8 @@ cb_status cb_cli_read_text(const cb_cli_session *session, const char *subject,
         } else if (status != CB_OK && status != CB_LIMIT &&
                    reterr_error != NULL && reterr_error->status == CB_OK) {
             *reterr_error = error;
+            cb_error_meaning(reterr_error, "nothing was recorded");
+            cb_error_next(reterr_error, "give the name of a text file");
         }
         drop_last_break(text, from);
     } else {

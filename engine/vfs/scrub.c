@@ -193,7 +193,7 @@ cb_status cb_vfs_explain(const struct cb_vfs_damage *damage,
                                        "something other than casebound");
         break;
     }
-    cb_error_next(reterr_error, "keep a copy of the whole folder, then run: "
-                                "casebound doctor");
+    cb_error_next(reterr_error, "copy the folder away as it is, then ask the "
+                                "hub: what was synced is safe there");
     return status;
 }

@@ -231,7 +231,7 @@ Test(cli, opens_what_the_mode_asks_for_and_closes_it)
     free(got.err);
     expect_run(plain_world(), "-C absent read", 10, "",
                "casebound: no store in 'absent'\n"
-               "    there is no case store here\n"
+               "    nothing was read or changed\n"
                "    next: casebound init\n");
     cr_expect(!is_closed);
     /* Help and mistakes need no store. */
