@@ -147,11 +147,6 @@ static cb_status create_both(const char *folder, const char *hook_text,
     if (status == CB_OK) {
         status = cb_git_host_install_hook(folder, hook_text, reterr_error);
     }
-    if (status == CB_OK) {
-        status = create_repository(
-            folder, CB_GIT_MAIL, "refs/heads/none", mail_rows,
-            sizeof mail_rows / sizeof mail_rows[0], reterr_error);
-    }
     return status == CB_OK ? cb_folder_flush(folder, reterr_error) : status;
 }
 
@@ -208,16 +203,15 @@ static cb_status write_program(const char *path, const char *text,
                   : CB_OK;
 }
 
-cb_status cb_git_host_install_hook(const char *folder, const char *hook_text,
-                                   cb_error *reterr_error)
+static cb_status install_hook(const char *folder, const char *repository,
+                              const char *hook_text, cb_error *reterr_error)
 {
+    char hooks_name[sizeof CB_GIT_MAIL + sizeof "/hooks"];
     char hooks[PATH_TEXT_BYTES];
     char path[PATH_TEXT_BYTES];
     char temporary[PATH_TEXT_BYTES];
-    cb_status status = check_hook(hook_text, reterr_error);
-    if (status == CB_OK) {
-        status = join_path(folder, CB_GIT_LOG "/hooks", hooks, reterr_error);
-    }
+    (void)snprintf(hooks_name, sizeof hooks_name, "%s/hooks", repository);
+    cb_status status = join_path(folder, hooks_name, hooks, reterr_error);
     if (status == CB_OK) {
         status = join_path(hooks, "pre-receive", path, reterr_error);
     }
@@ -235,6 +229,23 @@ cb_status cb_git_host_install_hook(const char *folder, const char *hook_text,
         status = cb_git_fail_errno(reterr_error, errno, "install '%s'", path);
     }
     return status == CB_OK ? cb_folder_flush(hooks, reterr_error) : status;
+}
+
+cb_status cb_git_host_install_hook(const char *folder, const char *hook_text,
+                                   cb_error *reterr_error)
+{
+    cb_status status = check_hook(hook_text, reterr_error);
+    if (status == CB_OK) {
+        status = install_hook(folder, CB_GIT_LOG, hook_text, reterr_error);
+    }
+    if (status == CB_OK && check_free(folder, CB_GIT_MAIL, NULL) == CB_OK) {
+        status = create_repository(
+            folder, CB_GIT_MAIL, "refs/heads/none", mail_rows,
+            sizeof mail_rows / sizeof mail_rows[0], reterr_error);
+    }
+    return status == CB_OK
+               ? install_hook(folder, CB_GIT_MAIL, hook_text, reterr_error)
+               : status;
 }
 
 cb_status cb_git_host_prune_mail(const char *folder, int wait_ms,

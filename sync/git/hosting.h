@@ -7,7 +7,7 @@
  *     log.git    grows only: no ref is removed or moved back, and the hook
  *                decides what is taken
  *     mail.git   each ref is one commit that is replaced; pruned, because what
- *                was erased must not survive in it
+ *                was erased must not survive in it; the hook decides here too
  *
  * Each has a lock file.  Whoever pushes through us holds its flock shared;
  * whoever removes objects holds it alone, for Git would otherwise prune what a
@@ -24,14 +24,17 @@
 /*
  * Makes the folder (the one above must exist; an empty one is used as it is)
  * and both repositories, and installs `hook_text`, a program with its "#!"
- * line, as the receiving hook of log.git.  CB_EXISTS where one of the
+ * line, as the receiving hook of each.  CB_EXISTS where one of the
  * repositories is there already, CB_PERMISSION, CB_NO_SPACE.
  */
 CB_NODISCARD cb_status cb_git_host_create(const char *folder,
                                           const char *hook_text,
                                           cb_error *reterr_error);
 
-/* Replaces the receiving hook, durably and as a whole. */
+/*
+ * Replaces the receiving hook of both, durably and as a whole; mail.git is made
+ * where a kill has left a host without it.
+ */
 CB_NODISCARD cb_status cb_git_host_install_hook(const char *folder,
                                                 const char *hook_text,
                                                 cb_error *reterr_error);

@@ -3,10 +3,12 @@
  * The receiving hook.  It has no store and no secret: only the realm's public
  * keys.  It refuses what is malformed, what does not continue what is there,
  * and what the ref's own writer has not signed; the merge decides the rest.
+ * That of mail.git is the same program: see check_mail.c.
  */
+#include "hub/check.h"
+
 #include "git/hosting.h"
 #include "hub/merge.h"
-#include "hub/realm_file.h"
 #include "session/receipt.h"
 
 #include <casebound/certificate.h>
@@ -19,7 +21,7 @@
 #include <sys/resource.h>
 
 #define PUSH_COMMITS_MAX 4096
-/* The rest of the refs that a log can have is left to the hub. */
+/* The rest of the refs that a repository can have is left to the hub. */
 #define STREAMS_MAX      (CB_REFS_MAX / 4 * 3)
 
 /* Reading a push never needs that much: what does is not one of ours. */
@@ -43,6 +45,7 @@
 struct push {
     cb_git_repository *repository;
     cb_realm_file realm;
+    bool is_mail; /* of mail.git, not of log.git */
     const cb_git_update *update;
     size_t created;          /* streams, by this push */
     cb_git_oid_list commits; /* of this ref, oldest first */
@@ -55,8 +58,7 @@ struct push {
 /* ------------------------------------------------------------ a stream's ref
  */
 
-/* The key that a commit says it is signed with; to be verified with it. */
-static bool signer_of(const cb_git_commit *commit, uint8_t *ret_key)
+bool cb_commit_signer(const cb_git_commit *commit, uint8_t *ret_key)
 {
     char digits[HEAD_DIGITS];
     uint8_t head[HEAD_BYTES];
@@ -106,7 +108,7 @@ static cb_status load_before(struct push *push, const cb_stream_id *stream,
     if (status != CB_OK) {
         return status;
     }
-    push->has_key = signer_of(&step.commit, push->key);
+    push->has_key = cb_commit_signer(&step.commit, push->key);
     status = push->has_key
                  ? cb_git_commit_verify(&step.commit, push->key, error)
                  : cb_error_set(error, CB_DAMAGED,
@@ -335,8 +337,9 @@ static cb_status check_room(struct push *push, cb_error *error)
     cb_status status = cb_git_ref_list_read(push->repository, "refs/heads/",
                                             CB_REFS_MAX, &list, error);
     if (status == CB_OK && list.count + push->created > STREAMS_MAX) {
-        status = cb_error_set(error, CB_LIMIT,
-                              "the log holds as many streams as it can");
+        status =
+            cb_error_set(error, CB_LIMIT, "the log holds as many %s as it can",
+                         push->is_mail ? "mailboxes" : "streams");
     }
     cb_git_ref_list_clear(&list);
     return status;
@@ -344,6 +347,23 @@ static cb_status check_room(struct push *push, cb_error *error)
 
 /* -------------------------------------------------------------------- updates
  */
+
+static cb_status check_mail_update(struct push *push, cb_error *error)
+{
+    const cb_git_update *update = push->update;
+    cb_device_id device;
+    bool is_down = cb_ref_parse(update->name, CB_REF_DOWN_PREFIX, device.bytes);
+    if (!is_down &&
+        !cb_ref_parse(update->name, CB_REF_UP_PREFIX, device.bytes)) {
+        return cb_error_set(error, CB_REFUSED, "'%s' is not a mailbox",
+                            update->name);
+    }
+    cb_status status = is_down ? CB_OK : check_room(push, error);
+    return status == CB_OK
+               ? cb_mail_commit_check(push->repository, &push->realm,
+                                      &update->new_oid, is_down, &device, error)
+               : status;
+}
 
 static cb_status check_update(struct push *push, cb_error *error)
 {
@@ -382,20 +402,33 @@ static cb_status check_update(struct push *push, cb_error *error)
     return status;
 }
 
-static cb_status read_realm(const cb_environment *environment,
-                            struct push *push, cb_error *error)
+static cb_status read_beside(const cb_environment *environment,
+                             const struct push *push, const char *name,
+                             cb_buffer *text, cb_error *error)
 {
     char path[4096];
-    cb_buffer text;
-    int length =
-        snprintf(path, sizeof path, "%s/%s",
-                 cb_git_repository_path(push->repository), CB_REALM_FILE);
+    int length = snprintf(path, sizeof path, "%s/%s",
+                          cb_git_repository_path(push->repository), name);
     if (length < 0 || (size_t)length >= sizeof path) {
         return cb_error_set(error, CB_INPUT, "the path is too long");
     }
+    return environment->read_file(environment->context, path, text, error);
+}
+
+/* Whose repository this is, and which of the two: a path may be a link. */
+static cb_status read_realm(const cb_environment *environment,
+                            struct push *push, cb_error *error)
+{
+    cb_buffer text;
     cb_buffer_init(&text, CB_REALM_FILE_BYTES_MAX);
     cb_status status =
-        environment->read_file(environment->context, path, &text, error);
+        read_beside(environment, push, CB_REALM_FILE, &text, error);
+    if (status == CB_NOT_FOUND) {
+        push->is_mail = true;
+        cb_buffer_reset(&text);
+        status =
+            read_beside(environment, push, CB_MAIL_REALM_FILE, &text, error);
+    }
     if (status == CB_NOT_FOUND ||
         (status == CB_OK &&
          !cb_realm_file_read(cb_span_of_buffer(&text), &push->realm))) {
@@ -411,12 +444,17 @@ static cb_status read_realm(const cb_environment *environment,
 static cb_status refuse_removals(const cb_git_update_list *updates,
                                  cb_error *error)
 {
+    uint8_t device[CB_IDENTIFIER_BYTES];
     for (size_t i = 0; i < updates->count; i++) {
+        const char *name = updates->items[i].name;
         if (updates->items[i].is_removal) {
-            return cb_error_set(error, CB_REFUSED,
-                                "'%s' can only grow: nothing is removed from "
-                                "this log",
-                                updates->items[i].name);
+            return cb_error_set(
+                error, CB_REFUSED,
+                cb_ref_parse(name, CB_REF_UP_PREFIX, device) ||
+                        cb_ref_parse(name, CB_REF_DOWN_PREFIX, device)
+                    ? "'%s' is replaced, and never removed"
+                    : "'%s' can only grow: nothing is removed from this log",
+                name);
         }
     }
     return CB_OK;
@@ -441,7 +479,8 @@ static cb_status check_all(const cb_environment *environment, int descriptor,
     }
     for (size_t i = 0; status == CB_OK && i < updates->count; i++) {
         push->update = &updates->items[i];
-        status = check_update(push, error);
+        status = push->is_mail ? check_mail_update(push, error)
+                               : check_update(push, error);
     }
     cb_git_repository_close(push->repository);
     free(push->entries);

@@ -47,15 +47,16 @@ static cb_status write_hook(const char *program, cb_buffer *hook,
     return cb_buffer_check(hook, error);
 }
 
-static cb_status write_realm(const cb_store *store, const char *folder,
-                             cb_error *error)
+static cb_status write_realm_file(const cb_store *store, const char *folder,
+                                  const char *repository, const char *name,
+                                  cb_error *error)
 {
     char path[PATH_TEXT_BYTES];
     cb_store_identity identity;
     cb_buffer text;
     const cb_environment *environment = cb_store_environment(store);
-    int length = snprintf(path, sizeof path, "%s/%s/%s", folder, CB_GIT_LOG,
-                          CB_REALM_FILE);
+    int length =
+        snprintf(path, sizeof path, "%s/%s/%s", folder, repository, name);
     if (length < 0 || (size_t)length >= sizeof path) {
         return cb_error_set(error, CB_INPUT, "the path is too long");
     }
@@ -75,6 +76,17 @@ static cb_status write_realm(const cb_store *store, const char *folder,
     }
     cb_buffer_clear(&text);
     return status;
+}
+
+/* That of the log comes last: where it is, the log host is finished. */
+static cb_status write_realm(const cb_store *store, const char *folder,
+                             cb_error *error)
+{
+    cb_status status =
+        write_realm_file(store, folder, CB_GIT_MAIL, CB_MAIL_REALM_FILE, error);
+    return status == CB_OK ? write_realm_file(store, folder, CB_GIT_LOG,
+                                              CB_REALM_FILE, error)
+                           : status;
 }
 
 /* Cut off before the realm was written: that is finished, not refused. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The file in log.git that tells the receiving hook whose log this is.  Three
- * public values, for the hook has no store:
+ * The file in log.git, and under another name in mail.git, that tells the
+ * receiving hook whose log this is.  Three public values, for the hook has no
+ * store:
  *
  *     casebound-realm 1
  *     realm <hex>
@@ -14,6 +15,7 @@
 #include <casebound/store.h>
 
 #define CB_REALM_FILE           "casebound-realm"
+#define CB_MAIL_REALM_FILE      "casebound-mail"
 #define CB_REALM_FILE_BYTES_MAX 1024
 
 typedef struct cb_realm_file {

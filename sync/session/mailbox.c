@@ -287,6 +287,10 @@ cb_status cb_session_send_mail(cb_session *session, cb_error *reterr_error)
     if (status == CB_OK) {
         status = cb_up_mark_put(session->store, &mark, reterr_error);
     }
+    if (status != CB_OK) {
+        cb_error_next(reterr_error, "sync again; if it says the same, tell the "
+                                    "hub's office what stands here");
+    }
     session->report->sent_keys = status == CB_OK;
     cb_place_remove(post);
     cb_buffer_clear(&message);

@@ -140,8 +140,8 @@ Test(sync_hostile, an_unknown_device_is_refused_by_hook_and_hub)
     cr_expect(strstr(test_error()->meaning, "another service") != NULL, "%s",
               test_describe(status));
 
-    /* The same past a log host whose hook is gone. */
-    run("rm log/log.git/hooks/pre-receive");
+    /* The same past a log host whose hooks are gone. */
+    run("rm log/log.git/hooks/pre-receive log/mail.git/hooks/pre-receive");
     expect_ok(cb_sync_run(stranger, &options, &report, test_error()));
     (void)store_kit_case(anna);
     (void)sync_kit_sync(&kit, anna);

@@ -16,8 +16,9 @@
 
 /*
  * Makes the log host at the log address of this hub (a folder of this machine,
- * or file://): the repositories log.git and mail.git, the receiving hook, and
- * the file `casebound-realm` with the public keys that the hook checks against.
+ * or file://): the repositories log.git and mail.git, the receiving hook of
+ * each, and the files `casebound-realm` and `casebound-mail` with the public
+ * keys that the hook checks against.
  * `program` is the absolute path of the casebound command; the hook runs
  * `<program> hub check-push`.
  *
@@ -69,6 +70,9 @@ typedef struct cb_hub_report {
 
     uint64_t log_size_before;
     uint64_t log_size; /* as published */
+    /* The log host lacked the newest of the log: a merge was interrupted, or
+     * somebody set the branch back.  It was sent again. */
+    bool log_sent_again;
     uint64_t outboxes; /* written by this merge */
     uint64_t mailboxes;
     uint64_t entries_delivered; /* put into outboxes */
