@@ -267,7 +267,18 @@ cb_status cb_verdict_list_body(const cb_verdict_list *verdicts,
     return CB_OK;
 }
 
+/* A sentence of a verdict as an error says it. */
+static void say_next(cb_error *error, const char *lift, const cb_naming *naming)
+{
+    cb_buffer text;
+    cb_buffer_init(&text, CB_TEXT_BYTES_MAX);
+    cb_sentence_append(lift, naming, &text);
+    cb_error_next(error, "%s", cb_buffer_text(&text));
+    cb_buffer_clear(&text);
+}
+
 cb_status cb_verdict_list_override(cb_verdict_list *verdicts, const char *rule,
+                                   const cb_naming *naming,
                                    cb_error *reterr_error)
 {
     bool found = false;
@@ -287,7 +298,7 @@ cb_status cb_verdict_list_override(cb_verdict_list *verdicts, const char *rule,
                          verdict->override_role != NULL ? verdict->override_role
                                                         : "");
             cb_error_meaning(reterr_error, "nothing was recorded");
-            cb_error_next(reterr_error, "%s", verdict->lift);
+            say_next(reterr_error, verdict->lift, naming);
             return CB_PERMISSION;
         }
     }
@@ -318,10 +329,8 @@ cb_status cb_verdict_list_check(const cb_verdict_list *verdicts,
         cb_error_set(reterr_error, CB_RULE, "rule %s: %s", verdict->rule,
                      cb_buffer_text(&text));
         cb_error_meaning(reterr_error, "nothing was recorded");
-        cb_buffer_reset(&text);
-        cb_sentence_append(verdict->lift, naming, &text);
-        cb_error_next(reterr_error, "%s", cb_buffer_text(&text));
         cb_buffer_clear(&text);
+        say_next(reterr_error, verdict->lift, naming);
         return CB_RULE;
     }
     return CB_OK;

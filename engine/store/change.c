@@ -62,7 +62,8 @@ static cb_status take_about(cb_store *store, cb_action *action,
     return find_side(store, action, error);
 }
 
-static cb_status override_rules(cb_action *action, cb_error *error)
+static cb_status override_rules(cb_store *store, cb_action *action,
+                                cb_error *error)
 {
     const cb_change *change = action->change;
     cb_status status = CB_OK;
@@ -72,8 +73,8 @@ static cb_status override_rules(cb_action *action, cb_error *error)
         return status;
     }
     for (size_t i = 0; i < change->override_count && status == CB_OK; i++) {
-        status = cb_verdict_list_override(action->verdicts,
-                                          change->overrides[i], error);
+        status = cb_verdict_list_override(
+            action->verdicts, change->overrides[i], &store->naming, error);
         if (status == CB_NOT_FOUND) {
             return cb_error_set(error, CB_INPUT,
                                 "rule '%s' does not stand in the way, so it "
@@ -127,7 +128,7 @@ static cb_status ask_rules(cb_store *store, cb_action *action,
                                    &action->verdicts, error);
     }
     if (status == CB_OK) {
-        status = override_rules(action, error);
+        status = override_rules(store, action, error);
     }
     if (status == CB_OK) {
         status = cb_verdict_list_check(action->verdicts, &store->naming, error);

@@ -408,7 +408,9 @@ static cb_hash run_story(int64_t wrong_by_ms, char *word, size_t word_size)
     expect_status(CB_RULE, cb_verdict_list_check(verdicts, NULL, test_error()));
     expect_contains(test_error()->what, "2017-03-14 14:00");
     expect_status(CB_PERMISSION,
-                  cb_verdict_list_override(verdicts, "R5", test_error()));
+                  cb_verdict_list_override(verdicts, "R5", NULL, test_error()));
+    expect_contains(test_error()->next, "a new consent");
+    cr_expect(strchr(test_error()->next, '{') == NULL);
     cb_verdict_list_destroy(verdicts);
     verdicts = case_ask(book, x, "event", NULL, "2017-03-20", "facilitator",
                         "{'method':'letter_delivered','held':'held',"

@@ -307,14 +307,14 @@ Test(rules, r9_only_the_designated_lead_overrides)
     cb_verdict_list *verdicts = case_ask(book, state, "event", NULL,
                                          "2017-03-20", "facilitator", EVENT);
     expect_status(CB_PERMISSION,
-                  cb_verdict_list_override(verdicts, "R9", test_error()));
+                  cb_verdict_list_override(verdicts, "R9", NULL, test_error()));
     cr_expect(case_outcome(verdicts, "R9", NULL) == CB_OUTCOME_BLOCKED);
     cb_verdict_list_destroy(verdicts);
     verdicts = case_ask(book, state, "event", NULL, "2017-03-20",
                         "designated_lead", EVENT);
     expect_status(CB_NOT_FOUND,
-                  cb_verdict_list_override(verdicts, "R8", test_error()));
-    expect_ok(cb_verdict_list_override(verdicts, "R9", test_error()));
+                  cb_verdict_list_override(verdicts, "R8", NULL, test_error()));
+    expect_ok(cb_verdict_list_override(verdicts, "R9", NULL, test_error()));
     expect_ok(cb_verdict_list_check(verdicts, NULL, test_error()));
     json_t *body = NULL;
     expect_ok(cb_verdict_list_body(verdicts, &body, test_error()));

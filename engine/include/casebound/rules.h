@@ -83,14 +83,6 @@ cb_verdict_list_body(const cb_verdict_list *verdicts, json_t **ret_array,
                      cb_error *reterr_error);
 
 /*
- * Turns the blocked rows of `rule` into CB_OUTCOME_OVERRIDDEN.  CB_PERMISSION
- * where the rule has no override or the author is not entitled to it,
- * CB_NOT_FOUND where the rule did not block.
- */
-CB_NODISCARD CB_PUBLIC cb_status cb_verdict_list_override(
-    cb_verdict_list *verdicts, const char *rule, cb_error *reterr_error);
-
-/*
  * Names for ids, which the state of a case never holds.  Each function, and the
  * structure itself, may be NULL; then ids are shown by their first digits.
  */
@@ -103,6 +95,15 @@ typedef struct cb_naming {
     /* Short name of a device's stream, such as "X", or NULL. */
     const char *(*stream)(void *context, const cb_stream_id *stream);
 } cb_naming;
+
+/*
+ * Turns the blocked rows of `rule` into CB_OUTCOME_OVERRIDDEN.  CB_PERMISSION
+ * where the rule has no override or the author is not entitled to it,
+ * CB_NOT_FOUND where the rule did not block.  `naming` is for the error.
+ */
+CB_NODISCARD CB_PUBLIC cb_status
+cb_verdict_list_override(cb_verdict_list *verdicts, const char *rule,
+                         const cb_naming *naming, cb_error *reterr_error);
 
 /* CB_OK where nothing blocks, else CB_RULE with the first block in words. */
 CB_NODISCARD CB_PUBLIC cb_status
