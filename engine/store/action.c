@@ -281,7 +281,7 @@ cb_status cb_action_write(cb_store *store, cb_action *action,
     }
     if (status == CB_OK) {
         status = cb_settle_case(store, &action->change->case_id,
-                                &recorded.conflicts, error);
+                                &action->record, &recorded.conflicts, error);
     }
     if (!own) {
         cb_status ended =

@@ -501,7 +501,9 @@ cb_status cb_exchange_ingest(cb_store *store, cb_span bytes,
             return status;
         }
         status = keep_unread(store, bytes, how, status, &words, reterr_error);
-        *ret_outcome = CB_INGEST_REFUSED;
+        *ret_outcome = sqlite3_changes(store->database->connection) == 0
+                           ? CB_INGEST_KNOWN
+                           : CB_INGEST_REFUSED;
         return status;
     }
     return take_in(store, &entry, &row, how, ret_outcome, reterr_error);

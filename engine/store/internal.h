@@ -268,8 +268,10 @@ void cb_facts_forget(cb_store *store, const cb_case_id *case_id);
 void cb_facts_forget_all(cb_store *store);
 
 /* ---- settle.c: the fold's result into its tables */
+/* `only`: the record that a change was about; NULL: all of them. */
 cb_status cb_settle_case(cb_store *store, const cb_case_id *case_id,
-                         size_t *ret_conflicts, cb_error *error);
+                         const cb_record_id *only, size_t *ret_conflicts,
+                         cb_error *error);
 
 /* ---- store.c */
 /* "folder/name", to be freed; NULL: no memory. */

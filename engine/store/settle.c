@@ -106,13 +106,27 @@ static cb_status add_record(cb_store *store, const cb_case_state *state,
     return cb_query_run(&query, error);
 }
 
+/*
+ * All records, or only the one that an action was about: it changes no other's
+ * type, party or name.  Of several creations of one id the first answers.
+ */
 static cb_status settle_records(cb_store *store, const cb_case_state *state,
-                                const cb_case_id *case_id, cb_error *error)
+                                const cb_case_id *case_id,
+                                const cb_record_id *only, cb_error *error)
 {
-    cb_status status = clear_rows(store, "record_clear", case_id, error);
+    cb_record_id last = { { 0 } };
+    cb_status status = only == NULL
+                           ? clear_rows(store, "record_clear", case_id, error)
+                           : CB_OK;
     for (size_t i = 0; i < cb_case_state_record_count(state) && status == CB_OK;
          i++) {
-        status = add_record(store, state, case_id, i, error);
+        cb_record_id id = cb_case_state_record_id(state, i);
+        bool sibling = i > 0 && memcmp(&id, &last, sizeof id) == 0;
+        bool meant = only == NULL || memcmp(&id, only, sizeof id) == 0;
+        if (meant && !sibling) {
+            status = add_record(store, state, case_id, i, error);
+        }
+        last = id;
     }
     return status;
 }
@@ -173,12 +187,13 @@ static cb_status write_case(cb_store *store, const cb_case_state *state,
 }
 
 static cb_status settle_state(cb_store *store, const cb_case_state *state,
-                              size_t *ret_conflicts, cb_error *error)
+                              const cb_record_id *only, size_t *ret_conflicts,
+                              cb_error *error)
 {
     cb_case_id case_id = cb_case_state_case(state);
     size_t conflicts = 0;
     size_t tasks = 0;
-    cb_status status = settle_records(store, state, &case_id, error);
+    cb_status status = settle_records(store, state, &case_id, only, error);
     if (status == CB_OK) {
         status =
             settle_issues(store, state, &case_id, &conflicts, &tasks, error);
@@ -207,7 +222,8 @@ static cb_status leave_unsettled(cb_store *store, const cb_case_id *case_id,
  * other cases from being merged.
  */
 cb_status cb_settle_case(cb_store *store, const cb_case_id *case_id,
-                         size_t *ret_conflicts, cb_error *error)
+                         const cb_record_id *only, size_t *ret_conflicts,
+                         cb_error *error)
 {
     cb_savepoint savepoint;
     const cb_case_state *state = NULL;
@@ -219,7 +235,7 @@ cb_status cb_settle_case(cb_store *store, const cb_case_id *case_id,
     }
     status = cb_facts_state(store, case_id, &state, &words);
     if (status == CB_OK) {
-        status = settle_state(store, state, ret_conflicts, &words);
+        status = settle_state(store, state, only, ret_conflicts, &words);
     }
     cb_status ended =
         cb_savepoint_end(store, &savepoint, status == CB_OK, error);
@@ -259,7 +275,7 @@ cb_status cb_exchange_settle(cb_store *store, size_t *ret_cases,
         before = status == CB_OK ? (size_t)cb_query_integer(&query, 1) : 0;
         cb_query_end(&query);
         cb_facts_forget(store, &case_id);
-        status = cb_settle_case(store, &case_id, &after, reterr_error);
+        status = cb_settle_case(store, &case_id, NULL, &after, reterr_error);
         if (status != CB_OK) {
             break;
         }

@@ -331,7 +331,8 @@ FROM case_file;
 -- name: record_add
 INSERT INTO record (id, case_id, type, about, label)
 VALUES (:id, :case_id, :type, :about, :label)
-ON CONFLICT DO NOTHING;
+ON CONFLICT (case_id, id) DO UPDATE
+SET type = excluded.type, about = excluded.about, label = excluded.label;
 
 -- name: record_clear
 DELETE FROM record WHERE case_id = :case_id;
