@@ -76,11 +76,16 @@ static void count_outcome(cb_session *session, cb_ingest_outcome outcome)
     cb_sync_report *report = session->report;
     report->received_entries += outcome != CB_INGEST_KNOWN;
     report->waiting_entries += outcome == CB_INGEST_WAITING;
-    report->quarantined_entries +=
-        outcome == CB_INGEST_QUARANTINED || outcome == CB_INGEST_FORK;
+    report->quarantined_entries += outcome == CB_INGEST_QUARANTINED ||
+                                   outcome == CB_INGEST_FORK ||
+                                   outcome == CB_INGEST_REFUSED;
 }
 
-/* The entries of one commit, or only those that come first. */
+/*
+ * The entries of one commit, or only those that come first.  One that cannot be
+ * read, of a newer version or damaged, is kept as it is and counted as not
+ * believed: it must not keep out all that follows.
+ */
 static cb_status take_entries(cb_session *session, const cb_outbox_step *step,
                               bool first_only, cb_error *error)
 {
@@ -99,6 +104,7 @@ static cb_status take_entries(cb_session *session, const cb_outbox_step *step,
             continue;
         }
         const cb_ingest how = {
+            .keep_unread = true,
             .log_index = (int64_t)step->receipt.positions[index],
         };
         status =
