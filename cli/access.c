@@ -5,6 +5,7 @@
 #include "prompt.h"
 
 #define PATH_BYTES_MAX 4096
+#define DATABASE_NAME  "casebook.db"
 
 cb_status cb_cli_store_options(cb_cli_session *session, cb_buffer *folder,
                                cb_store_options *ret_options)
@@ -22,6 +23,46 @@ cb_status cb_cli_store_options(cb_cli_session *session, cb_buffer *folder,
     return status;
 }
 
+/*
+ * Without its unlock.json a database is shut, not absent: `init` would be the
+ * wrong advice.
+ */
+static cb_status explain_no_store(cb_cli_session *session,
+                                  const cb_store_options *options,
+                                  cb_error *error)
+{
+    const cb_environment *environment = session->world->environment;
+    cb_buffer path;
+    cb_buffer start;
+    cb_buffer_init(&path, PATH_BYTES_MAX + sizeof DATABASE_NAME);
+    cb_buffer_init(&start, 1);
+    cb_buffer_append_format(&path, "%s/" DATABASE_NAME, options->folder);
+    /* One that is there is larger than the one byte. */
+    cb_status found = environment->read_file(
+        environment->context, cb_buffer_text(&path), &start, NULL);
+    if (found == CB_OK || found == CB_LIMIT) {
+        cb_error_clear(error);
+        cb_error_set(error, CB_NO_STORE, "'unlock.json' is missing beside '%s'",
+                     cb_buffer_text(&path));
+        cb_error_meaning(error, "the cases are there, but the passphrase "
+                                "opens them only with that file");
+        cb_error_next(error, "put unlock.json back from a backup of the "
+                             "folder");
+    }
+    cb_buffer_clear(&path);
+    cb_buffer_clear(&start);
+    return CB_NO_STORE;
+}
+
+cb_status cb_cli_probe_store(cb_cli_session *session,
+                             const cb_store_options *options)
+{
+    cb_status status = cb_store_probe(options, &session->error);
+    return status == CB_NO_STORE
+               ? explain_no_store(session, options, &session->error)
+               : status;
+}
+
 /* With the keyring's key where there is one, else with a passphrase. */
 static cb_status open_any(cb_cli_session *session,
                           const cb_store_options *options, cb_store **ret_store)
@@ -35,13 +76,15 @@ static cb_status open_any(cb_cli_session *session,
         if (status != CB_OK) {
             session->error = locked;
         }
-        return status;
+        return status == CB_NO_STORE
+                   ? explain_no_store(session, options, &session->error)
+                   : status;
     }
     if (session->no_input && session->passphrase_descriptor < 0) {
         session->error = locked;
         return status;
     }
-    status = cb_store_probe(options, &session->error);
+    status = cb_cli_probe_store(session, options);
     cb_secret *passphrase = NULL;
     if (status == CB_OK) {
         status = cb_cli_ask_passphrase(session, "Passphrase", &passphrase,

@@ -24,6 +24,13 @@ CB_NODISCARD cb_status cb_cli_store_options(cb_cli_session *session,
                                             cb_buffer *folder,
                                             cb_store_options *ret_options);
 
+/*
+ * Whether there is a store.  CB_NO_STORE, which says so where the database is
+ * there and only its unlock.json is missing; CB_DAMAGED, CB_NEWER.
+ */
+CB_NODISCARD cb_status cb_cli_probe_store(cb_cli_session *session,
+                                          const cb_store_options *options);
+
 /* Reads a whole file of at most size_max bytes; the subject is for messages. */
 CB_NODISCARD cb_status cb_cli_read_file(cb_cli_session *session,
                                         const char *subject, const char *path,

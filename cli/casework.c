@@ -4,6 +4,7 @@
 #include <casebound/json.h>
 #include <casebound/when.h>
 
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -173,6 +174,57 @@ static bool has_role(const cb_code_list *roles, const json_t *person,
              strcasecmp(cb_code_title(roles, role), text) == 0));
 }
 
+/* The role that was probably meant, or NULL. */
+static const char *nearest_role(const cb_code_list *roles, const char *text)
+{
+    const char *nearest = NULL;
+    size_t least = SIZE_MAX;
+    for (size_t i = 0; roles != NULL && i < roles->count; i++) {
+        const char *code = roles->codes[i].code;
+        size_t distance = cb_cli_edit_distance(text, code);
+        if (distance < least && cb_cli_is_near(text, code, distance)) {
+            least = distance;
+            nearest = code;
+        }
+    }
+    return nearest;
+}
+
+/*
+ * What was typed may be a name, and messages end in logs: only a role or what
+ * can be nothing but an id is repeated.
+ */
+static void refuse_person(const cb_cli_case *one, const cb_code_list *roles,
+                          const char *text, cb_error *error)
+{
+    size_t size = strlen(text);
+    bool is_id = strspn(text, "0123456789abcdefABCDEF") == size &&
+                 strpbrk(text, "0123456789") != NULL;
+    const char *near = nearest_role(roles, text);
+    if (near != NULL && strcmp(near, text) == 0) {
+        cb_error_set(error, CB_NOT_FOUND, "nobody in this case is '%s'", text);
+    } else if (is_id) {
+        cb_error_set(error, CB_NOT_FOUND, "this case has no person '%.40s'",
+                     text);
+    } else if (near != NULL) {
+        cb_error_set(error, CB_NOT_FOUND,
+                     "this case has no person of that role or id; did you "
+                     "mean '%s'?",
+                     near);
+    } else {
+        cb_error_set(error, CB_NOT_FOUND,
+                     "this case has no person of that role or id");
+    }
+    cb_error_meaning(error, "nothing was recorded");
+    if (is_id && size < ID_DIGITS_MIN) {
+        cb_error_next(error,
+                      "give at least four digits of the id; see: "
+                      "casebound case show --ids %s",
+                      one->reference);
+    }
+    cb_error_next(error, "casebound case show --ids %s", one->reference);
+}
+
 cb_status cb_cli_case_person(cb_cli_session *session, const cb_cli_case *one,
                              const char *text, cb_record_id *ret_id,
                              cb_error *error)
@@ -206,12 +258,8 @@ cb_status cb_cli_case_person(cb_cli_session *session, const cb_cli_case *one,
         return CB_OK;
     }
     if (error->status == CB_NOT_FOUND) {
-        /* What was typed may be a name. */
         cb_error_clear(error);
-        cb_error_set(error, CB_NOT_FOUND,
-                     "this case has no person of that role or id");
-        cb_error_meaning(error, "nothing was recorded");
-        cb_error_next(error, "casebound case show --ids %s", one->reference);
+        refuse_person(one, roles, text, error);
     }
     return error->status;
 }

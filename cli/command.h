@@ -59,6 +59,7 @@ typedef struct cb_cli_command {
     const char *purpose; /* "show a case", no full stop */
     cb_cli_mode mode;
     const cb_cli_option *options; /* up to a NULL name; may be NULL */
+    const char *const *required;  /* options that it needs; NULL at the end */
     const char *operands;         /* "CASE [FIELD=VALUE...]"; may be NULL */
     int operands_min;
     int operands_max;               /* or CB_CLI_ANY_NUMBER */
@@ -123,6 +124,10 @@ int cb_cli_run_program(const cb_cli_program *program, int argc, char **argv,
 /* The command of exactly that name, or NULL. */
 const cb_cli_command *cb_cli_find(const cb_cli_program *program,
                                   const char *name);
+
+/* True where the command cannot do without the option. */
+bool cb_cli_is_required(const cb_cli_command *command,
+                        const cb_cli_option *option);
 
 /* True where some command is called "noun something". */
 bool cb_cli_is_noun(const cb_cli_program *program, const char *noun);

@@ -272,10 +272,6 @@ static cb_status run_resolve(cb_cli_session *session)
     cb_cli_case one = { 0 };
     cb_cli_change change = { 0 };
     cb_case_id case_id;
-    if (keep == NULL) {
-        return cb_error_set(&session->error, CB_USAGE,
-                            "'resolve' needs --keep CHOICE");
-    }
     cb_status status = cb_store_find_issue(
         cb_cli_store(session), cb_cli_operand(&session->arguments, 0), &case_id,
         &session->error);
@@ -304,6 +300,7 @@ const cb_cli_command cb_cli_command_resolve = {
               "the number of what stands, or its value" },
             { "why", '\0', "TEXT", "the reason; @FILE and - work too" },
             { NULL, '\0', NULL, NULL } },
+    .required = (const char *const[]){ "keep", "why", NULL },
     .operands = "CONFLICT",
     .operands_min = 1,
     .operands_max = 1,

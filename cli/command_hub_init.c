@@ -229,6 +229,12 @@ static cb_status found(founding *work)
     return status;
 }
 
+static cb_status refuse_hub(founding *work, const cb_store_identity *identity)
+{
+    return refuse(work, CB_EXISTS, "casebound status",
+                  "this store is a hub already, of '%s'", identity->realm_name);
+}
+
 /* A hub that was founded before: the rest is made, if it is the same one. */
 static cb_status check_founded(founding *work,
                                const cb_store_identity *identity)
@@ -238,9 +244,7 @@ static cb_status check_founded(founding *work,
         return CB_OK;
     }
     if (identity->hub) {
-        return refuse(work, CB_EXISTS, "casebound status",
-                      "this store is a hub already, of '%s'",
-                      identity->realm_name);
+        return refuse_hub(work, identity);
     }
     return refuse(
         work, CB_EXISTS, "choose another folder for the hub's store with -C",
@@ -321,10 +325,6 @@ static cb_status prepare(founding *work)
     const char *person = cb_cli_option_value(arguments, "person");
     work->name = cb_cli_option_value(arguments, "name");
     work->person = person == NULL ? PERSON_DEFAULT : person;
-    if (address == NULL || work->name == NULL) {
-        return cb_error_set(&session->error, CB_USAGE,
-                            "'hub init' needs --log ADDRESS and --name REALM");
-    }
     cb_status status =
         cb_cli_check_name("name of the service", work->name, &session->error);
     if (status == CB_OK) {
@@ -355,6 +355,10 @@ static cb_status run_hub_init(cb_cli_session *session)
     }
     if (status == CB_OK) {
         status = make_log(&work);
+        if (status == CB_EXISTS && identity.hub) {
+            cb_error_clear(&session->error);
+            status = refuse_hub(&work, &identity);
+        }
     }
     if (status == CB_OK) {
         status = tell(&work);
@@ -382,6 +386,7 @@ const cb_cli_command cb_cli_command_hub_init = {
             { "root-key", '\0', "FILE",
               "where the root key goes (else into the store)" },
             { NULL, '\0', NULL, NULL } },
+    .required = (const char *const[]){ "log", "name", NULL },
     .description =
         "Makes the hub's encrypted store, unless the folder holds one that "
         "belongs to no service yet, and in it the keys of a new service; then "

@@ -101,10 +101,6 @@ static cb_status run_add(cb_cli_session *session)
     cb_record_id about;
     bool has_about = false;
     const char *case_text = cb_cli_option_value(&session->arguments, "case");
-    if (case_text == NULL) {
-        return cb_error_set(&session->error, CB_USAGE,
-                            "'add' needs --case CASE");
-    }
     cb_status status = cb_model_find_type(
         cb_store_model(cb_cli_store(session)),
         cb_cli_operand(&session->arguments, 0), &type, &session->error);
@@ -147,6 +143,7 @@ const cb_cli_command cb_cli_command_add = {
             { "override", '\0', "RULE",
               "let it pass a rule, where you may; needs --why" },
             { NULL, '\0', NULL, NULL } },
+    .required = (const char *const[]){ "case", NULL },
     .operands = "TYPE [FIELD=VALUE...]",
     .operands_min = 1,
     .operands_max = CB_CLI_ANY_NUMBER,
@@ -254,6 +251,7 @@ const cb_cli_command cb_cli_command_amend = {
               "when it became known, where that is not now" },
             { "override", '\0', "RULE", "let it pass a rule, where you may" },
             { NULL, '\0', NULL, NULL } },
+    .required = (const char *const[]){ "why", NULL },
     .operands = "RECORD FIELD=VALUE...",
     .operands_min = 2,
     .operands_max = CB_CLI_ANY_NUMBER,
@@ -313,6 +311,7 @@ const cb_cli_command cb_cli_command_strike = {
             { "happened", '\0', "WHEN",
               "when it became known, where that is not now" },
             { NULL, '\0', NULL, NULL } },
+    .required = (const char *const[]){ "why", NULL },
     .operands = "RECORD",
     .operands_min = 1,
     .operands_max = 1,

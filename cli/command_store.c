@@ -88,7 +88,7 @@ static cb_status run_unlock(cb_cli_session *session)
     cb_store *store = NULL;
     status = cb_cli_store_options(session, &folder, &options);
     if (status == CB_OK) {
-        status = cb_store_probe(&options, &session->error);
+        status = cb_cli_probe_store(session, &options);
     }
     if (status == CB_OK) {
         status = cb_cli_ask_passphrase(session, "Passphrase", &passphrase,
@@ -187,7 +187,7 @@ static cb_status run_passphrase(cb_cli_session *session)
     cb_store *store = NULL;
     cb_status status = cb_cli_store_options(session, &folder, &options);
     if (status == CB_OK) {
-        status = cb_store_probe(&options, &session->error);
+        status = cb_cli_probe_store(session, &options);
     }
     if (status == CB_OK) {
         status = cb_cli_ask_passphrase(session, "Present passphrase", &old,

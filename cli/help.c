@@ -116,9 +116,11 @@ void cb_cli_append_usage(cb_buffer *text, const cb_cli_command *command)
     cb_buffer_append_format(text, "casebound %s", command->name);
     const cb_cli_option *option = command->options;
     for (; option != NULL && option->name != NULL; option++) {
-        cb_buffer_append_format(text, " [--%s%s%s]", option->name,
-                                option->value == NULL ? "" : " ",
-                                option->value == NULL ? "" : option->value);
+        bool is_required = cb_cli_is_required(command, option);
+        cb_buffer_append_format(text, " %s--%s%s%s%s", is_required ? "" : "[",
+                                option->name, option->value == NULL ? "" : " ",
+                                option->value == NULL ? "" : option->value,
+                                is_required ? "" : "]");
     }
     if (command->operands != NULL) {
         cb_buffer_append_format(text, " %s", command->operands);
@@ -154,7 +156,12 @@ static void append_examples(cb_buffer *out, const cb_cli_example *examples)
     cb_buffer_append_text(out, "Examples\n");
     for (example = examples; example != NULL && example->command != NULL;
          example++) {
-        append_row(out, example->command, example->effect, column);
+        if (example->effect[0] == '\0') {
+            cb_buffer_append_format(out, "%*s%s\n", LABEL_COLUMN, "",
+                                    example->command);
+        } else {
+            append_row(out, example->command, example->effect, column);
+        }
     }
     cb_buffer_append_text(out, "\n");
 }

@@ -41,6 +41,18 @@ const cb_cli_command *cb_cli_find(const cb_cli_program *program,
     return NULL;
 }
 
+bool cb_cli_is_required(const cb_cli_command *command,
+                        const cb_cli_option *option)
+{
+    const char *const *name = command->required;
+    for (; name != NULL && *name != NULL; name++) {
+        if (strcmp(*name, option->name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool cb_cli_is_noun(const cb_cli_program *program, const char *noun)
 {
     size_t size = strlen(noun);
@@ -200,6 +212,31 @@ static cb_status check_operands(cb_cli_session *session)
     return CB_OK;
 }
 
+/* Names all that are missing, so that nobody finds them one by one. */
+static cb_status check_required(cb_cli_session *session)
+{
+    const cb_cli_command *command = session->command;
+    const cb_cli_option *option = command->options;
+    cb_status status = CB_OK;
+    cb_buffer missing;
+    cb_buffer_init(&missing, NAME_BYTES_MAX);
+    for (; option != NULL && option->name != NULL; option++) {
+        if (cb_cli_is_required(command, option) &&
+            !cb_cli_option_given(&session->arguments, option->name)) {
+            cb_buffer_append_format(
+                &missing, "%s--%s%s%s", missing.size == 0 ? "" : " and ",
+                option->name, option->value == NULL ? "" : " ",
+                option->value == NULL ? "" : option->value);
+        }
+    }
+    if (missing.size > 0) {
+        status = cb_error_set(&session->error, CB_USAGE, "'%s' needs %s",
+                              command->name, cb_buffer_text(&missing));
+    }
+    cb_buffer_clear(&missing);
+    return status;
+}
+
 /* Opens what the command's mode asks for and runs it. */
 static cb_status run_command(cb_cli_session *session)
 {
@@ -264,6 +301,9 @@ static cb_status run_arguments(cb_cli_session *session, int argc, char **argv)
         return CB_OK;
     }
     status = check_operands(session);
+    if (status == CB_OK) {
+        status = check_required(session);
+    }
     return status == CB_OK ? run_command(session) : status;
 }
 
