@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "session/place.h"
 #include "session/receipt.h"
 
 static cb_status keep_accepted(cb_audit_run *run,
@@ -115,9 +116,68 @@ static cb_status read_receipt(cb_audit_run *run, cb_span text,
     return status;
 }
 
+/* The hub signs each commit of an outbox as well as the receipt in it. */
+static cb_status check_signature(cb_audit_run *run, const cb_git_ref *ref,
+                                 const cb_git_commit *commit, cb_error *error)
+{
+    cb_error why = { 0 };
+    cb_status status = cb_audit_trust_commit(run, commit, &why);
+    if (status == CB_NO_MEMORY) {
+        return cb_error_set(error, status, "out of memory");
+    }
+    if (status != CB_OK) {
+        (void)cb_report_find(
+            &run->report, "SIG",
+            &(cb_audit_place){ .ref = ref->name, .commit = &commit->oid }, NULL,
+            "the hub of this service has not signed this commit of an outbox");
+    }
+    return CB_OK;
+}
+
+/*
+ * A receipt proves something to the device that it names, and in its place: put
+ * into another branch, or into another order, it is the hub's word about
+ * something else.  `number`: the one that has to come next.
+ */
+static bool belongs_here(cb_audit_run *run, const cb_git_ref *ref,
+                         const cb_git_oid *oid, const cb_receipt *receipt,
+                         uint64_t number)
+{
+    cb_device_id device;
+    char prefix[CB_GIT_REF_TEXT_BYTES + 8];
+    const char *code = NULL;
+    const char *words = NULL;
+    (void)snprintf(prefix, sizeof prefix, "%soutbox/", run->prefix);
+    bool is_here =
+        memcmp(&receipt->realm, &run->realm, sizeof receipt->realm) == 0;
+    if (!is_here) {
+        code = "NOPROOF";
+        words = "the receipt belongs to another service";
+    } else if (!cb_ref_parse(ref->name, prefix, device.bytes) ||
+               memcmp(&receipt->device, &device, sizeof device) != 0) {
+        code = "NOPROOF";
+        words = "the receipt is for another device than the outbox";
+    } else if (receipt->number < number) {
+        code = "ROLLBK";
+        words = "an older receipt stands where a newer one has to be";
+    } else if (receipt->number > number) {
+        code = "NOPROOF";
+        words = "receipts before this one are missing";
+    }
+    if (code != NULL) {
+        (void)cb_report_find(&run->report, code,
+                             &(cb_audit_place){ .ref = ref->name,
+                                                .commit = oid,
+                                                .path = "receipt" },
+                             NULL, "%s", words);
+    }
+    return is_here;
+}
+
+/* `number`: of the receipt that has to be here; then of the one after it. */
 static cb_status check_commit(cb_audit_run *run, const cb_git_ref *ref,
                               const cb_git_oid *oid, const char *holder,
-                              cb_error *error)
+                              uint64_t *number, cb_error *error)
 {
     cb_git_commit commit = { 0 };
     cb_receipt receipt;
@@ -125,7 +185,11 @@ static cb_status check_commit(cb_audit_run *run, const cb_git_ref *ref,
     cb_error why = { 0 };
     cb_receipt_init(&receipt);
     cb_buffer_init(&text, CB_RECEIPT_BYTES_MAX);
+    uint64_t expected = (*number)++;
     cb_status status = cb_git_commit_read(run->repository, oid, &commit, &why);
+    if (status == CB_OK) {
+        status = check_signature(run, ref, &commit, &why);
+    }
     if (status == CB_OK) {
         status = cb_git_file_read(run->repository, &commit.tree, "receipt",
                                   CB_RECEIPT_BYTES_MAX, &text, &why);
@@ -134,7 +198,12 @@ static cb_status check_commit(cb_audit_run *run, const cb_git_ref *ref,
         status = read_receipt(run, cb_span_of_buffer(&text), &receipt, &why);
     }
     if (status == CB_OK) {
-        status = take_receipt(run, &receipt, holder, error);
+        /* What is missing is told once. */
+        *number = receipt.number + 1;
+        /* The hub's word about its log counts wherever it is found. */
+        if (belongs_here(run, ref, oid, &receipt, expected)) {
+            status = take_receipt(run, &receipt, holder, error);
+        }
     } else if (status == CB_NEWER) {
         cb_report_gap(&run->report, CB_GAP_RECEIPTS, 1);
         status = CB_OK;
@@ -174,8 +243,10 @@ static cb_status check_outbox(cb_audit_run *run, const cb_git_ref *ref,
     }
     /* The newest receipt leads on from all before it. */
     size_t first = run->full || history.count == 0 ? 0 : history.count - 1;
+    uint64_t number = (uint64_t)first + 1;
     for (size_t i = first; i < history.count && status == CB_OK; i++) {
-        status = check_commit(run, ref, &history.items[i], holder, error);
+        status =
+            check_commit(run, ref, &history.items[i], holder, &number, error);
     }
     cb_git_oid_list_clear(&history);
     return status;

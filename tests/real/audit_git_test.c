@@ -104,8 +104,35 @@ Test(audit_git, a_heartbeat_that_saw_more_is_a_tail)
 
 /* ------------------------------------------------------------------ outbox */
 
-static void put_receipt(log_builder *log, const log_writer *reader,
-                        const cb_tree_head *head, uint64_t seq, uint64_t index)
+/* What is not as it should be; all zero for an honest one. */
+typedef struct planted_receipt {
+    uint64_t number;             /* 0: the one that comes next */
+    const log_writer *in_outbox; /* of another device */
+    const log_writer *signed_by; /* the commit, not by the hub */
+    bool other_realm;
+    const cb_git_oid *after;
+} planted_receipt;
+
+static void commit_receipt(log_builder *log, const char *ref, cb_span text,
+                           const planted_receipt *how, cb_git_oid *ret_oid)
+{
+    const log_writer *signer =
+        how->signed_by == NULL ? &log->writers[0] : how->signed_by;
+    const cb_git_file file = { .path = "receipt", .content = text };
+    const cb_git_commit_plan plan = { .parent = how->after,
+                                      .files = &file,
+                                      .file_count = 1,
+                                      .message = "outbox\n",
+                                      .position = how->after == NULL ? 0 : 1,
+                                      .secret_key = signer->device_key };
+    expect_ok(
+        cb_git_commit_create(log->repository, &plan, ret_oid, test_error()));
+    log_move_ref(log, ref, ret_oid, how->after);
+}
+
+static cb_git_oid plant_receipt(log_builder *log, const log_writer *reader,
+                                const cb_tree_head *head, uint64_t seq,
+                                uint64_t index, planted_receipt how)
 {
     cb_receipt receipt;
     cb_receipt_accepted accepted = { .stream = reader->stream,
@@ -120,7 +147,8 @@ static void put_receipt(log_builder *log, const log_writer *reader,
     cb_receipt_init(&receipt);
     receipt.realm = log->realm;
     receipt.device = reader->device;
-    receipt.number = 1;
+    receipt.number = how.number != 0 ? how.number : 1 + (how.after != NULL);
+    receipt.realm.bytes[0] ^= how.other_realm;
     receipt.accepted = &accepted;
     receipt.accepted_count = 1;
     receipt.time_ms = log->writers[0].now_ms;
@@ -135,10 +163,18 @@ static void put_receipt(log_builder *log, const log_writer *reader,
                                test_error()));
     receipt.accepted = NULL;
     receipt.accepted_count = 0;
-    cb_hex_format(reader->device.bytes, CB_IDENTIFIER_BYTES, ref + strlen(ref));
-    log_commit_file(log, ref, "receipt", cb_span_of_buffer(&text), &oid);
+    const log_writer *owner = how.in_outbox == NULL ? reader : how.in_outbox;
+    cb_hex_format(owner->device.bytes, CB_IDENTIFIER_BYTES, ref + strlen(ref));
+    commit_receipt(log, ref, cb_span_of_buffer(&text), &how, &oid);
     cb_receipt_clear(&receipt);
     cb_buffer_clear(&text);
+    return oid;
+}
+
+static void put_receipt(log_builder *log, const log_writer *reader,
+                        const cb_tree_head *head, uint64_t seq, uint64_t index)
+{
+    (void)plant_receipt(log, reader, head, seq, index, (planted_receipt){ 0 });
 }
 
 Test(audit_git, a_receipt_is_held_against_the_log)
@@ -169,6 +205,51 @@ Test(audit_git, a_receipt_is_held_against_the_log)
         } else {
             audit_expect_both(&log,
                               (audit_planted){ codes[i], NULL, NULL, -1, -1 });
+        }
+        log_end(&log);
+    }
+}
+
+Test(audit_git, a_receipt_that_is_not_in_its_place_is_found)
+{
+    enum {
+        HONEST,
+        DEVICE,
+        REALM,
+        COMMIT,
+        SKIPPED,
+        REPEATED,
+        ROWS
+    };
+
+    static const char *const codes[ROWS] = { NULL,  "NOPROOF", "NOPROOF",
+                                             "SIG", "NOPROOF", "ROLLBK" };
+    for (int i = 0; i < ROWS; i++) {
+        log_builder log;
+        log_writer *ann = NULL;
+        log_writer *bob = NULL;
+        audit_begin(&log, &ann, &bob);
+        log_publish(&log);
+        const cb_git_oid first = plant_receipt(
+            &log, bob, &log.head, bob->seq, BOB_2,
+            (planted_receipt){ .in_outbox = i == DEVICE ? ann : NULL,
+                               .other_realm = i == REALM });
+        if (i != DEVICE && i != REALM) {
+            (void)plant_receipt(
+                &log, bob, &log.head, bob->seq, BOB_2,
+                (planted_receipt){ .number = i == SKIPPED    ? 3
+                                             : i == REPEATED ? 1
+                                                             : 0,
+                                   .signed_by = i == COMMIT ? bob : NULL,
+                                   .after = &first });
+        }
+        if (codes[i] == NULL) {
+            audit_expect_clean(audit_verify(&log, CB_AUDIT_FAST));
+            audit_expect_clean(audit_verify(&log, CB_AUDIT_FULL));
+        } else {
+            audit_expect_both(
+                &log, (audit_planted){ codes[i], i == COMMIT ? NULL : "receipt",
+                                       NULL, -1, -1 });
         }
         log_end(&log);
     }
