@@ -178,15 +178,33 @@ Test(sync, gives_one_state_in_whatever_order_people_sync)
     }
 }
 
+/* A dozen entries of 30 kB: more than one segment holds. */
+static void add_long_notes(cb_store *store, const cb_case_id *case_id)
+{
+    cb_buffer fields;
+    cb_buffer_init(&fields, CB_TEXT_BYTES_MAX);
+    cb_buffer_append_text(&fields, "{'notes':'");
+    memset(cb_buffer_extend(&fields, 30000), 'n', 30000);
+    cb_buffer_append_text(&fields, "'}");
+    for (int i = 0; i < 12; i++) {
+        (void)store_kit_add(store, case_id, "preparation", NULL,
+                            cb_buffer_text(&fields));
+    }
+    cb_buffer_clear(&fields);
+}
+
 Test(sync, keeps_the_tiles_of_one_checkpoint_beside_it)
 {
     uint64_t size = 0;
     cb_case_id case_id = store_kit_case(anna);
     (void)sync_kit_sync(&kit, bert);
     for (int round = 0; round < 4; round++) {
+        cb_error error = { 0 };
+        store_kit_must(cb_store_begin(anna, &error), &error, "begin");
         for (int i = 0; i < 170; i++) {
-            (void)store_kit_person(anna, &case_id, "victim", "Casey Example");
+            (void)store_kit_case(anna);
         }
+        store_kit_must(cb_store_commit(anna, &error), &error, "commit");
         (void)sync_kit_sync(&kit, anna);
         cb_hub_report report = sync_kit_merge(&kit);
         size = report.log_size;
@@ -210,6 +228,8 @@ Test(sync, keeps_the_tiles_of_one_checkpoint_beside_it)
               "an empty folder is left: %s", output);
 
     /* More than one segment in an outbox at once. */
+    add_long_notes(anna, &case_id);
+    (void)sync_kit_sync(&kit, anna);
     permit(bert, &case_id);
     merge();
     cb_sync_report report = sync_kit_sync(&kit, bert);
