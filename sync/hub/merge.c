@@ -121,6 +121,10 @@ static cb_status merge_all(cb_hub_round *merge, cb_error *error)
     cb_status status = cb_merge_find_log(merge, error);
     merge->report->log_size_before = merge->head.size;
     merge->report->log_size = merge->head.size;
+    const cb_git_oid *shown = cb_ref_find(&merge->log_refs, CB_REF_LOG);
+    merge->report->log_sent_again =
+        status == CB_OK && merge->head.size > 0 &&
+        (shown == NULL || !cb_git_oid_equal(shown, &merge->log_commit));
     if (status == CB_OK) {
         status = check_own(merge, error);
     }
