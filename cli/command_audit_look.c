@@ -61,6 +61,15 @@ static void add_name(cb_cli_rows *rows, const char *name)
     cb_buffer_clear(&text);
 }
 
+static void add_words(cb_cli_rows *rows, const json_t *row)
+{
+    cb_buffer text;
+    cb_buffer_init(&text, CELL_BYTES_MAX);
+    cb_cli_row_words(row, &text);
+    cb_cli_rows_add(rows, cb_buffer_text(&text));
+    cb_buffer_clear(&text);
+}
+
 static cb_status end_rows(cb_cli_session *session, cb_cli_rows *rows)
 {
     cb_status status = cb_cli_rows_print(session, rows, &session->error);
@@ -176,13 +185,13 @@ const cb_cli_command cb_cli_command_audit_replay = {
 
 /* --------------------------------------------------------------- timeline */
 
-/* "11-14": after the log's first 11 entries, before it had 14. */
+/* "log 11-14": after the log's first 11 entries, before it had 14. */
 static void add_bracket(cb_cli_rows *rows, const json_t *bracket)
 {
     char text[64];
     const json_t *before = json_object_get(bracket, "before_size");
     int used =
-        snprintf(text, sizeof text, "%" JSON_INTEGER_FORMAT "-",
+        snprintf(text, sizeof text, "log %" JSON_INTEGER_FORMAT "-",
                  json_integer_value(json_object_get(bracket, "after_size")));
     if (before != NULL && used > 0 && (size_t)used < sizeof text) {
         (void)snprintf(text + used, sizeof text - (size_t)used,
@@ -221,7 +230,7 @@ static cb_status print_timeline(cb_cli_session *session, const json_t *document)
                            cb_cli_member(one, "happened"));
             cb_cli_rows_add(&rows, happened);
             add_name(&rows, cb_cli_member(one, "who"));
-            cb_cli_rows_add(&rows, cb_cli_member(one, "what"));
+            add_words(&rows, one);
         }
         if (json_array_size(did) == 0) {
             add_moments(session, &rows, row);
@@ -262,8 +271,8 @@ const cb_cli_command cb_cli_command_audit_timeline = {
     .description =
         "One line for each thing that an entry did, in the order in which the "
         "entries are claimed to be written: when it was written (as claimed), "
-        "when this store received it, the bracket (written after the log had "
-        "so many entries, and in it before it had so many), when it happened "
+        "when this store received it, the bracket (\"log 19-21\": written after "
+        "the log had 19 entries, and in it by when it had 21), when it happened "
         "(as claimed), who, and what. No clock proves anything here but the "
         "bracket.",
     .examples =
@@ -291,7 +300,7 @@ static cb_status print_rows(cb_cli_session *session, const json_t *list)
         const json_t *row = json_array_get(list, i);
         add_date(session, &rows, row, "recorded_ms", "minute");
         add_name(&rows, cb_cli_member(row, "who"));
-        cb_cli_rows_add(&rows, cb_cli_member(row, "what"));
+        add_words(&rows, row);
     }
     return end_rows(session, &rows);
 }
@@ -300,6 +309,7 @@ static cb_status print_knew(cb_cli_session *session, const json_t *document)
 {
     const json_t *known = json_object_get(document, "known");
     const json_t *unknown = json_object_get(document, "not_known");
+    const json_int_t later = member_ms(document, "written_later");
     const char *who = cb_cli_member(document, "who");
     who = who[0] == '\0' ? cb_cli_member(document, "person") : who;
     if (json_object_get(document, "last_entry") == NULL) {
@@ -311,6 +321,12 @@ static cb_status print_knew(cb_cli_session *session, const json_t *document)
     if (status == CB_OK) {
         cb_cli_print(session, "\nnot known (%zu)\n", json_array_size(unknown));
         status = print_rows(session, unknown);
+    }
+    if (status == CB_OK && later > 0) {
+        cb_cli_print(session,
+                     "\n%" JSON_INTEGER_FORMAT
+                     " entr%s written later than that\n",
+                     later, later == 1 ? "y was" : "ies were");
     }
     return status;
 }
@@ -365,7 +381,8 @@ const cb_cli_command cb_cli_command_audit_knew = {
         "Shows which entries of a case a person had before them, and which "
         "were not known to them: by what the entries build on that they had "
         "written until then, which no clock can change. What somebody only "
-        "read leaves no trace in this.",
+        "read leaves no trace in this. Entries that their writers claim to "
+        "have written later than the moment are only counted.",
     .examples =
         (const cb_cli_example[]){
             { "casebound audit knew RL-2017-00412-7 --at 14:05 --by 'Ann "

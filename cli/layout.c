@@ -125,3 +125,30 @@ void cb_cli_short_name(const char *name, cb_buffer *text)
     cb_buffer_append_text(text, ".");
     cb_cli_page_clean(text, last + 1);
 }
+
+void cb_cli_row_words(const json_t *row, cb_buffer *text)
+{
+    const char *name = cb_cli_member(row, "about_name");
+    bool is_person = strcmp(cb_cli_member(row, "type"), "person") == 0;
+    if (name[0] != '\0' && !is_person) {
+        cb_cli_page_clean(text, name);
+        cb_buffer_append_text(text, ": ");
+    }
+    cb_cli_page_clean(text, cb_cli_member(row, "what"));
+    if (name[0] != '\0' && is_person) {
+        cb_buffer_append_text(text, ": ");
+        cb_cli_page_clean(text, name);
+    }
+}
+
+const char *cb_cli_role_words(const char *role, char *ret_text, size_t size)
+{
+    if (strcmp(role, "co") == 0) {
+        return "co-facilitator";
+    }
+    (void)snprintf(ret_text, size, "%s", role);
+    for (char *at = ret_text; *at != '\0'; at++) {
+        *at = *at == '_' ? ' ' : *at;
+    }
+    return ret_text;
+}

@@ -37,6 +37,15 @@ void cb_cli_short_date(const cb_cli_session *session, int64_t instant_ms,
                        const char *precision,
                        char ret_text[CB_CLI_DATE_TEXT_BYTES]);
 
+/*
+ * What a row of a timeline says, with whom it is about: "Amara Hill: Consent
+ * GIVEN", "Harmed person added: Amara Hill".
+ */
+void cb_cli_row_words(const json_t *row, cb_buffer *text);
+
+/* A role as people call it: "co" is "co-facilitator". */
+const char *cb_cli_role_words(const char *role, char *ret_text, size_t size);
+
 /* "Kemi Okoro" as "K.Okoro"; a name of one word as it is. */
 void cb_cli_short_name(const char *name, cb_buffer *text);
 

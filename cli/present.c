@@ -126,7 +126,7 @@ static void append_row(const cb_cli_session *session, cb_buffer *page,
     cb_buffer marks;
     cb_buffer_init(&what, CELL_BYTES_MAX);
     cb_buffer_init(&marks, CELL_BYTES_MAX);
-    cb_cli_page_clean(&what, cb_cli_member(row, "what"));
+    cb_cli_row_words(row, &what);
     append_marks(row, &marks);
     size_t what_end = at->what + cb_cli_text_width(cb_span_of_buffer(&what));
     size_t marks_width = cb_cli_text_width(cb_span_of_buffer(&marks));
@@ -175,6 +175,10 @@ static void append_correction(const cb_cli_session *session, cb_buffer *page,
     cb_buffer text;
     cb_buffer_init(&text, CELL_BYTES_MAX);
     cb_cli_short_date(session, member_ms(row, "recorded_ms"), "day", date);
+    if (cb_cli_member(row, "about_name")[0] != '\0') {
+        cb_cli_page_clean(&text, cb_cli_member(row, "about_name"));
+        cb_buffer_append_text(&text, ": ");
+    }
     cb_buffer_append_format(&text, "was \"%s: %s\" -> \"%s\"  ", title,
                             cb_cli_member(change, "was"),
                             cb_cli_member(change, "now"));
@@ -409,15 +413,18 @@ static void append_waited(const cb_cli_session *session, const json_t *document,
                           const char *roles, cb_buffer *text)
 {
     char role[ROLE_BYTES_MAX];
+    char words[ROLE_BYTES_MAX];
     if (roles[0] == '\0') {
         cb_buffer_append_text(text, "anyone");
     }
     for (const char *at = roles; *at != '\0';) {
         size_t size = strcspn(at, " ");
         (void)snprintf(role, sizeof role, "%.*s", (int)size, at);
-        cb_buffer_append_format(text, "%s%s", at == roles ? "" : ", ",
-                                is_reader(session, document, role) ? "you"
-                                                                   : role);
+        cb_buffer_append_format(
+            text, "%s%s", at == roles ? "" : ", ",
+            is_reader(session, document, role)
+                ? "you"
+                : cb_cli_role_words(role, words, sizeof words));
         at += size + strspn(at + size, " ");
     }
 }

@@ -12,6 +12,7 @@
 #define PAGE_BYTES_MAX 67108864
 #define CELL_BYTES_MAX 262144
 #define ID_DIGITS      8
+#define ROLE_BYTES_MAX 64
 
 static cb_status print_page(cb_cli_session *session, cb_buffer *page)
 {
@@ -172,8 +173,14 @@ static void append_choices(const cb_cli_session *session, cb_buffer *page,
 /* Roles stand between blanks in the document, between commas on the page. */
 static void append_roles(cb_buffer *page, const char *roles)
 {
-    for (const char *at = roles; *at != '\0'; at++) {
-        cb_buffer_append(page, *at == ' ' ? ", " : at, *at == ' ' ? 2 : 1);
+    char role[ROLE_BYTES_MAX];
+    char words[ROLE_BYTES_MAX];
+    for (const char *at = roles; *at != '\0';) {
+        size_t size = strcspn(at, " ");
+        (void)snprintf(role, sizeof role, "%.*s", (int)size, at);
+        cb_buffer_append_format(page, "%s%s", at == roles ? "" : ", ",
+                                cb_cli_role_words(role, words, sizeof words));
+        at += size + strspn(at + size, " ");
     }
 }
 

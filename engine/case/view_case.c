@@ -331,6 +331,8 @@ cb_status cb_case_state_knew_document(const cb_case_state *state,
     json_t *rows = cb_view_rows(&view);
     json_t *knew = json_array();
     json_t *unknown = json_array();
+    json_int_t later = 0;
+    const char *counted_last = "";
     size_t last = mark_known(state, person, at_ms, known);
     cb_view_hex(&view, document, "person", person->bytes, sizeof person->bytes);
     const char *name = view.naming.person(view.naming.context, person);
@@ -346,12 +348,22 @@ cb_status cb_case_state_knew_document(const cb_case_state *state,
         int64_t position = 0;
         json_t *row = json_array_get(rows, i);
         bool counts = cb_json_integer(row, "position", &position);
-        cb_view_add(&view, counts && known[position] ? knew : unknown,
-                    json_incref(row));
+        bool is_known = counts && known[position];
+        int64_t recorded_ms = 0;
+        if (!is_known && cb_json_integer(row, "recorded_ms", &recorded_ms) &&
+            recorded_ms > at_ms) {
+            /* The rows of one entry stand together. */
+            const char *entry = cb_json_text(row, "entry");
+            later += strcmp(entry, counted_last) != 0 ? 1 : 0;
+            counted_last = entry;
+            continue;
+        }
+        cb_view_add(&view, is_known ? knew : unknown, json_incref(row));
     }
     json_decref(rows);
     cb_view_set(&view, document, "known", knew);
     cb_view_set(&view, document, "not_known", unknown);
+    cb_view_set(&view, document, "written_later", json_integer(later));
     free(known);
     return cb_view_end(&view, document, ret_document, reterr_error);
 }

@@ -276,9 +276,10 @@ static int compare_entries(const void *a, const void *b)
 static cb_status read_what(cb_store *store, const cb_case_state *state,
                            json_t **ret_what, cb_error *error)
 {
-    static const char *const members[] = { "who",       "what", "op",
-                                           "record",    "type", "happened",
-                                           "precision", "why",  "marks" };
+    static const char *const members[] = {
+        "who",        "what",     "op",        "record", "type",  "about",
+        "about_name", "happened", "precision", "why",    "marks",
+    };
     json_t *view = NULL;
     json_t *what = json_object();
     cb_status status =

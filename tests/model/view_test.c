@@ -215,6 +215,17 @@ Test(view, knew_tells_apart_what_a_colleague_could_know)
     (void)find_row(unknown, "withdrawal", "create");
     (void)find_row(unknown, "risk", "set");
     json_decref(document);
+
+    /* What nobody had written yet is not held against anybody. */
+    int64_t later = 0;
+    expect_ok(cb_case_state_knew_document(state, &person,
+                                          case_ms("2017-03-14T13:00"), NULL,
+                                          &document, test_error()));
+    unknown = cb_json_array(document, "not_known");
+    (void)find_row(unknown, "risk", "set");
+    cr_expect(json_array_size(unknown) == 1);
+    cr_expect(cb_json_integer(document, "written_later", &later) && later == 2);
+    json_decref(document);
     cb_case_state_destroy(state);
     case_book_destroy(book);
 }

@@ -67,8 +67,9 @@ cb_view_verdicts(const cb_verdict_list *verdicts, const cb_naming *naming,
 /*
  * casebound.knew.v1: what a colleague could know of the case at a moment: the
  * entries that her last entry claimed by then builds on, that entry included,
- * and those that she could not know.  Her claimed clock picks her last entry
- * and nothing else.
+ * and those that she could not know; of those that say themselves that they
+ * were written later there is the number only.  Her claimed clock picks her
+ * last entry and nothing else.
  */
 CB_NODISCARD CB_PUBLIC cb_status cb_case_state_knew_document(
     const cb_case_state *state, const cb_person_id *person, int64_t at_ms,
