@@ -115,7 +115,7 @@ Test(prompt, refuses_a_passphrase_that_cannot_be_one)
     }
     cb_cli_session session = session_of(987);
     cb_secret *secret = NULL;
-    expect_status(CB_IO,
+    expect_status(CB_USAGE,
                   cb_cli_ask_passphrase(&session, "x", &secret, test_error()));
 }
 
