@@ -147,6 +147,9 @@ static cb_status keep_receipt(cb_session *session, const cb_outbox_step *step,
             session->store, step->head.size,
             cb_buffer_text(&step->receipt_text), error);
     }
+    if (status == CB_OK) {
+        status = cb_withheld_put(session, &step->receipt, error);
+    }
     if (status == CB_OK && step->has_own) {
         status = cb_exchange_accepted(session->store, &step->own.stream,
                                       step->own.seq, &step->own.hash, error);

@@ -114,7 +114,7 @@ static cb_status exchange(cb_session *session, cb_error *error)
     return received == CB_OK ? status : received;
 }
 
-static void finish_report(cb_session *session)
+static cb_status finish_report(cb_session *session, cb_error *error)
 {
     cb_store_identity now;
     cb_store_identify(session->store, &now);
@@ -123,6 +123,7 @@ static void finish_report(cb_session *session)
     if (session->report->hub_size == 0) {
         session->report->hub_size = now.seen_size;
     }
+    return cb_withheld_report(session, error);
 }
 
 cb_status cb_sync_run(cb_store *store, const cb_sync_options *options,
@@ -148,7 +149,14 @@ cb_status cb_sync_run(cb_store *store, const cb_sync_options *options,
         status = options->dry_run ? cb_session_plan(&session, reterr_error)
                                   : exchange(&session, reterr_error);
     }
-    finish_report(&session);
+    cb_error words = { 0 };
+    cb_status finished = finish_report(&session, &words);
+    if (status == CB_OK && finished != CB_OK) {
+        status = finished;
+        if (reterr_error != NULL) {
+            *reterr_error = words;
+        }
+    }
     cb_git_ref_list_clear(&session.log_refs);
     cb_git_ref_list_clear(&session.mail_refs);
     cb_git_repository_close(session.incoming);

@@ -122,4 +122,14 @@ CB_NODISCARD cb_status cb_session_send(cb_session *session,
 CB_NODISCARD cb_status cb_session_plan(cb_session *session,
                                        cb_error *reterr_error);
 
+/* ---- withheld.c */
+/* Remembers what the newest receipt says that the hub keeps apart. */
+CB_NODISCARD cb_status cb_withheld_put(cb_session *session,
+                                       const cb_receipt *receipt,
+                                       cb_error *reterr_error);
+/* Tells it in the report; an own entry among it, and what follows it, is not
+ * called safe. */
+CB_NODISCARD cb_status cb_withheld_report(const cb_session *session,
+                                          cb_error *reterr_error);
+
 #endif

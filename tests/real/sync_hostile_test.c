@@ -421,6 +421,39 @@ Test(sync_hostile, a_receipt_that_does_not_prove_itself_is_refused)
     }
 }
 
+static void keep_two_apart(cb_receipt *receipt)
+{
+    free(receipt->withheld);
+    receipt->withheld = calloc(2, sizeof *receipt->withheld);
+    cr_assert(receipt->withheld != NULL);
+    receipt->withheld_count = receipt->withheld_total = 2;
+    for (size_t i = 0; i < 2; i++) {
+        receipt->withheld[i].stream = identity_of(anna).stream;
+        receipt->withheld[i].seq = identity_of(anna).head_seq - i;
+        (void)snprintf(receipt->withheld[i].reason,
+                       sizeof receipt->withheld[i].reason, "beyond the cut");
+    }
+}
+
+Test(sync_hostile, what_the_hub_keeps_apart_is_not_called_safe)
+{
+    cb_case_id case_id = settled_case();
+    (void)store_kit_person(anna, &case_id, "victim", "Casey Example");
+    (void)sync_kit_sync(&kit, anna);
+    merge();
+    forge_receipt(keep_two_apart);
+    /* The second run reads no receipt. */
+    for (int i = 0; i < 2; i++) {
+        cb_sync_report report = sync_kit_sync(&kit, anna);
+        cr_expect(report.receipts == (i == 0));
+        cr_expect(report.safe_seq == report.head_seq - 2);
+        cr_expect(identity_of(anna).accepted_seq == report.head_seq);
+        cr_assert(report.withheld_total == 2 && report.withheld_count == 2);
+        cr_expect(report.withheld[1].seq == report.head_seq - 1);
+        cr_expect(strcmp(report.withheld[1].reason, "beyond the cut") == 0);
+    }
+}
+
 Test(sync_hostile, an_outbox_that_the_hub_did_not_sign_is_refused)
 {
     (void)settled_case();

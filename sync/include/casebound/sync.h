@@ -74,7 +74,9 @@ typedef struct cb_sync_report {
     size_t conflicts_new; /* open now and not before this run */
 
     uint64_t head_seq; /* our newest entry */
-    uint64_t safe_seq; /* safe at the hub up to this one, by receipt */
+    /* Safe at the hub up to this one, by receipt, and none of them is kept
+     * apart there. */
+    uint64_t safe_seq;
     uint64_t hub_size; /* entries in the hub's log, by its newest checkpoint */
     int64_t hub_time_ms; /* when the hub wrote its newest receipt; 0: none */
 
@@ -87,7 +89,8 @@ typedef struct cb_sync_report {
     /* The hub contradicts itself; the error says how. */
     bool hub_not_believed;
 
-    /* Of the newest receipt; `withheld_total` may be more than are listed. */
+    /* Of the newest receipt, of this run or before; `withheld_total` may be
+     * more than are listed. */
     uint64_t withheld_total;
     size_t withheld_count;
     cb_sync_withheld withheld[CB_SYNC_WITHHELD_MAX];
