@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define SHORT_ID_DIGITS 8
+#define SHOWN_NAMES_MAX 4
 
 /* --------------------------------------------------------------- the names */
 
@@ -21,19 +22,51 @@ static const char *name_person(void *context, const cb_person_id *person)
                : NULL;
 }
 
+/* "Amara Hyll / Amara Hill-Jones": kept by the view; NULL for no name. */
+static const char *join_names(cb_view *view, const cb_merged *names)
+{
+    cb_buffer text;
+    const char *joined = NULL;
+    cb_buffer_init(&text, CB_TEXT_BYTES_MAX);
+    for (size_t i = 0; i < names->value_count && i < SHOWN_NAMES_MAX; i++) {
+        const char *name = json_string_value(names->values[i]);
+        if (name != NULL) {
+            cb_buffer_append_text(&text, text.size > 0 ? " / " : "");
+            cb_buffer_append_text(&text, name);
+        }
+    }
+    if (names->value_count > SHOWN_NAMES_MAX) {
+        cb_buffer_append_text(&text, " / ...");
+    }
+    if (text.size > 0 && cb_buffer_check(&text, NULL) == CB_OK) {
+        json_t *kept = json_string(cb_buffer_text(&text));
+        view->failed = json_object_set_new(view->names, cb_buffer_text(&text),
+                                           kept) != 0 ||
+                       view->failed;
+        joined = json_string_value(
+            json_object_get(view->names, cb_buffer_text(&text)));
+    }
+    cb_buffer_clear(&text);
+    return joined;
+}
+
+/* While people differ on a name, all that they say is shown, not one. */
 static const char *name_party(void *context, const cb_record_id *party)
 {
-    const cb_view *view = context;
+    cb_view *view = context;
+    size_t record = cb_case_find_typed(view->state, party, "person");
+    const cb_merged *names =
+        record != CB_NOTHING
+            ? cb_record_field(&view->state->records[record], "name")
+            : NULL;
+    if (names != NULL && names->contested && names->value_count > 1) {
+        return join_names(view, names);
+    }
     const char *name = view->outer != NULL && view->outer->party != NULL
                            ? view->outer->party(view->outer->context, party)
                            : NULL;
-    size_t record = cb_case_find_typed(view->state, party, "person");
-    if (name == NULL && record != CB_NOTHING) {
-        const cb_merged *merged =
-            cb_record_field(&view->state->records[record], "name");
-        name = merged != NULL && merged->value_count > 0
-                   ? json_string_value(merged->values[0])
-                   : NULL;
+    if (name == NULL && names != NULL && names->value_count > 0) {
+        name = json_string_value(names->values[0]);
     }
     return name;
 }
@@ -71,6 +104,8 @@ void cb_view_begin(cb_view *view, const cb_case_state *state,
                    const cb_naming *naming)
 {
     *view = (cb_view){ .state = state, .outer = naming };
+    view->names = json_object();
+    view->failed = view->names == NULL;
     view->naming = (cb_naming){ .context = view,
                                 .person = name_person,
                                 .party = name_party,
@@ -79,9 +114,11 @@ void cb_view_begin(cb_view *view, const cb_case_state *state,
         (cb_model_words){ .context = view, .reference = word_reference };
 }
 
-cb_status cb_view_end(const cb_view *view, json_t *document,
-                      json_t **ret_document, cb_error *reterr_error)
+cb_status cb_view_end(cb_view *view, json_t *document, json_t **ret_document,
+                      cb_error *reterr_error)
 {
+    json_decref(view->names);
+    view->names = NULL;
     if (view->failed || document == NULL) {
         json_decref(document);
         return cb_error_set(reterr_error, CB_NO_MEMORY, "out of memory");

@@ -13,7 +13,7 @@ typedef struct cb_view {
     const cb_naming *outer; /* the caller's */
     cb_naming naming;       /* with the names in the case behind it */
     cb_model_words words;
-    char short_id[12];
+    json_t *names; /* that were put together for this view */
     bool failed;
 } cb_view;
 
@@ -21,7 +21,7 @@ void cb_view_begin(cb_view *view, const cb_case_state *state,
                    const cb_naming *naming);
 
 /* Hands the document out, or gives it back and says CB_NO_MEMORY. */
-CB_NODISCARD cb_status cb_view_end(const cb_view *view, json_t *document,
+CB_NODISCARD cb_status cb_view_end(cb_view *view, json_t *document,
                                    json_t **ret_document,
                                    cb_error *reterr_error);
 

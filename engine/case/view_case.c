@@ -322,11 +322,11 @@ cb_status cb_case_state_knew_document(const cb_case_state *state,
                                       cb_error *reterr_error)
 {
     cb_view view;
-    cb_view_begin(&view, state, naming);
     bool *known = calloc(state->counted + 1, sizeof *known);
     if (known == NULL) {
         return cb_error_set(reterr_error, CB_NO_MEMORY, "out of memory");
     }
+    cb_view_begin(&view, state, naming);
     json_t *document = begin_document(&view, "casebound.knew.v1");
     json_t *rows = cb_view_rows(&view);
     json_t *knew = json_array();

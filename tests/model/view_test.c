@@ -230,6 +230,49 @@ Test(view, knew_tells_apart_what_a_colleague_could_know)
     case_book_destroy(book);
 }
 
+/* What a store calls a party, which knows one name of each. */
+static const char *name_party(void *context, const cb_record_id *party)
+{
+    (void)party;
+    return context;
+}
+
+Test(view, a_contested_name_is_shown_with_all_that_is_said)
+{
+    char one[] = "Ann Exampel";
+    const cb_naming of_store = { .context = one, .party = name_party };
+    case_book *book = book_of_story();
+    case_write(book, "X", "V:ann", "2017-03-14",
+               "{'op':'set','record':'@ann','fields':{'name':'Ann Exampel'}}");
+    case_write(book, "Y", "V:ann", "2017-03-14",
+               "{'op':'set','record':'@ann','fields':{'name':'Ann Hill'}}");
+    cb_case_state *state = case_fold(book);
+    json_t *document = NULL;
+    expect_ok(cb_view_case_show(state, &of_store, &document, test_error()));
+    const json_t *rows = cb_json_array(document, "timeline");
+    const json_t *withdrawal = find_row(rows, "withdrawal", "create");
+    const char *name = cb_json_text(withdrawal, "about_name");
+    const json_t *block = json_array_get(cb_json_array(document, "blocked"), 0);
+    cr_expect(strcmp(name, "Ann Exampel / Ann Hill") == 0 ||
+                  strcmp(name, "Ann Hill / Ann Exampel") == 0,
+              "%s", name);
+    expect_contains(cb_json_text(block, "sentence"), name);
+    json_decref(document);
+
+    case_exchange(book, "X", "Y");
+    case_write(book, "Y", "V:ann", "2017-03-15",
+               "{'op':'set','record':'@ann','fields':{'name':'Ann Hill'}}");
+    cb_case_state_destroy(state);
+    state = case_fold(book);
+    expect_ok(cb_view_case_show(state, NULL, &document, test_error()));
+    rows = cb_json_array(document, "timeline");
+    withdrawal = find_row(rows, "withdrawal", "create");
+    expect_text(cb_json_text(withdrawal, "about_name"), "Ann Hill");
+    json_decref(document);
+    cb_case_state_destroy(state);
+    case_book_destroy(book);
+}
+
 Test(view, conflicts_and_tasks_are_listed_apart)
 {
     case_book *book = book_of_story();
