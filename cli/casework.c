@@ -266,17 +266,11 @@ cb_status cb_cli_case_person(cb_cli_session *session, const cb_cli_case *one,
 
 /* --------------------------------------------------------------- a change */
 
-static cb_status read_why(cb_cli_session *session, bool needs_why,
-                          cb_cli_change *change)
+static cb_status read_why(cb_cli_session *session, cb_cli_change *change)
 {
     const char *text = cb_cli_option_value(&session->arguments, "why");
-    if (text == NULL && !needs_why) {
-        return CB_OK;
-    }
     if (text == NULL) {
-        cb_error_set(&session->error, CB_USAGE, "'%s' needs --why TEXT",
-                     session->command->name);
-        return CB_USAGE;
+        return CB_OK;
     }
     cb_status status =
         cb_cli_read_text(session, "why", text, &change->why, &session->error);
@@ -311,7 +305,7 @@ static cb_status read_happened(cb_cli_session *session, cb_change *change)
 }
 
 cb_status cb_cli_change_read(cb_cli_session *session, const cb_case_id *case_id,
-                             bool needs_why, cb_cli_change *ret_change)
+                             cb_cli_change *ret_change)
 {
     const cb_cli_arguments *arguments = &session->arguments;
     size_t count = cb_cli_option_count(arguments, "override");
@@ -329,7 +323,7 @@ cb_status cb_cli_change_read(cb_cli_session *session, const cb_case_id *case_id,
     }
     ret_change->change.overrides = ret_change->overrides;
     ret_change->change.override_count = count;
-    cb_status status = read_why(session, needs_why, ret_change);
+    cb_status status = read_why(session, ret_change);
     return status == CB_OK ? read_happened(session, &ret_change->change)
                            : status;
 }

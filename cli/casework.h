@@ -70,12 +70,11 @@ typedef struct cb_cli_change {
 } cb_cli_change;
 
 /*
- * Reads them; CB_USAGE where the reason is missing and `needs_why`.  Clear it
- * whatever the answer.
+ * Reads those that were given; which are needed is told by the command's row.
+ * Clear it whatever the answer.
  */
 CB_NODISCARD cb_status cb_cli_change_read(cb_cli_session *session,
                                           const cb_case_id *case_id,
-                                          bool needs_why,
                                           cb_cli_change *ret_change);
 void cb_cli_change_clear(cb_cli_change *change);
 

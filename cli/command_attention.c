@@ -279,7 +279,7 @@ static cb_status run_resolve(cb_cli_session *session)
         status = cb_cli_case_load(session, &case_id, &one);
     }
     if (status == CB_OK) {
-        status = cb_cli_change_read(session, &one.id, true, &change);
+        status = cb_cli_change_read(session, &one.id, &change);
     }
     if (status == CB_OK) {
         status = decide(session, &one, &change.change, keep);

@@ -341,10 +341,6 @@ static cb_status run_audit_knew(cb_cli_session *session)
     cb_case_id case_id = { 0 };
     cb_person_id person = { 0 };
     int64_t at_ms = 0;
-    if (at == NULL || by == NULL) {
-        return cb_error_set(&session->error, CB_USAGE,
-                            "'audit knew' needs --at WHEN and --by PERSON");
-    }
     cb_status status = read_moment(session, at, &at_ms);
     if (status == CB_OK) {
         status = cb_store_find_case(store, cb_cli_operand(arguments, 0),
@@ -374,6 +370,7 @@ const cb_cli_command cb_cli_command_audit_knew = {
             { "at", '\0', "WHEN", "the moment" },
             { "by", '\0', "PERSON", "by name, or by the start of the id" },
             { NULL, '\0', NULL, NULL } },
+    .required = (const char *const[]){ "at", "by", NULL },
     .operands = "CASE",
     .operands_min = 1,
     .operands_max = 1,

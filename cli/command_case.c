@@ -57,7 +57,7 @@ static cb_status run_case_new(cb_cli_session *session)
     cb_status status = cb_model_find_type(cb_store_model(cb_cli_store(session)),
                                           "referral", &type, &session->error);
     if (status == CB_OK) {
-        status = cb_cli_change_read(session, NULL, false, &change);
+        status = cb_cli_change_read(session, NULL, &change);
     }
     if (status == CB_OK) {
         status = cb_cli_fields_get(session, NULL, type, 0, &fields);

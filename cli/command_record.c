@@ -108,7 +108,7 @@ static cb_status run_add(cb_cli_session *session)
         status = cb_cli_case_open(session, case_text, &one);
     }
     if (status == CB_OK) {
-        status = cb_cli_change_read(session, &one.id, false, &change);
+        status = cb_cli_change_read(session, &one.id, &change);
     }
     if (status == CB_OK) {
         status = read_about(session, &one, type, &about, &has_about);
@@ -215,7 +215,7 @@ static cb_status run_amend(cb_cli_session *session)
     cb_recorded recorded = { 0 };
     cb_status status = open_record(session, &record, &one, &type);
     if (status == CB_OK) {
-        status = cb_cli_change_read(session, &one.id, true, &change);
+        status = cb_cli_change_read(session, &one.id, &change);
     }
     if (status == CB_OK) {
         status = cb_cli_fields_read(session, &one, type, 1, &fields);
@@ -281,7 +281,7 @@ static cb_status run_strike(cb_cli_session *session)
     cb_recorded recorded = { 0 };
     cb_status status = open_record(session, &record, &one, &type);
     if (status == CB_OK) {
-        status = cb_cli_change_read(session, &one.id, true, &change);
+        status = cb_cli_change_read(session, &one.id, &change);
     }
     if (status == CB_OK) {
         status = cb_store_strike(cb_cli_store(session), &change.change, &record,
