@@ -124,3 +124,25 @@ const char *cb_case_state_record_type(const cb_case_state *state, size_t record)
     CB_ASSERT(record < state->record_count);
     return state->records[record].type_name;
 }
+
+void cb_case_state_append_name(const cb_case_state *state, size_t record,
+                               cb_buffer *text)
+{
+    const cb_merged *names =
+        record < state->record_count
+            ? cb_record_field(&state->records[record], "name")
+            : NULL;
+    size_t count = names == NULL ? 0 : names->value_count;
+    size_t shown = 0;
+    for (size_t i = 0; i < count && shown < CB_SHOWN_NAMES_MAX; i++) {
+        const char *name = json_string_value(names->values[i]);
+        if (name != NULL) {
+            cb_buffer_append_text(text, shown > 0 ? " / " : "");
+            cb_buffer_append_text(text, name);
+            shown++;
+        }
+    }
+    if (count > CB_SHOWN_NAMES_MAX) {
+        cb_buffer_append_text(text, " / ...");
+    }
+}

@@ -10,7 +10,6 @@
 #include <string.h>
 
 #define SHORT_ID_DIGITS 8
-#define SHOWN_NAMES_MAX 4
 
 /* --------------------------------------------------------------- the names */
 
@@ -22,22 +21,13 @@ static const char *name_person(void *context, const cb_person_id *person)
                : NULL;
 }
 
-/* "Amara Hyll / Amara Hill-Jones": kept by the view; NULL for no name. */
-static const char *join_names(cb_view *view, const cb_merged *names)
+/* The names of a record, kept by the view; NULL for none. */
+static const char *join_names(cb_view *view, size_t record)
 {
     cb_buffer text;
     const char *joined = NULL;
     cb_buffer_init(&text, CB_TEXT_BYTES_MAX);
-    for (size_t i = 0; i < names->value_count && i < SHOWN_NAMES_MAX; i++) {
-        const char *name = json_string_value(names->values[i]);
-        if (name != NULL) {
-            cb_buffer_append_text(&text, text.size > 0 ? " / " : "");
-            cb_buffer_append_text(&text, name);
-        }
-    }
-    if (names->value_count > SHOWN_NAMES_MAX) {
-        cb_buffer_append_text(&text, " / ...");
-    }
+    cb_case_state_append_name(view->state, record, &text);
     if (text.size > 0 && cb_buffer_check(&text, NULL) == CB_OK) {
         json_t *kept = json_string(cb_buffer_text(&text));
         view->failed = json_object_set_new(view->names, cb_buffer_text(&text),
@@ -55,20 +45,15 @@ static const char *name_party(void *context, const cb_record_id *party)
 {
     cb_view *view = context;
     size_t record = cb_case_find_typed(view->state, party, "person");
-    const cb_merged *names =
-        record != CB_NOTHING
-            ? cb_record_field(&view->state->records[record], "name")
-            : NULL;
-    if (names != NULL && names->contested && names->value_count > 1) {
-        return join_names(view, names);
+    bool is_contested =
+        record != CB_NOTHING &&
+        cb_record_contested(&view->state->records[record], "name");
+    const char *name = NULL;
+    if (!is_contested && view->outer != NULL && view->outer->party != NULL) {
+        name = view->outer->party(view->outer->context, party);
     }
-    const char *name = view->outer != NULL && view->outer->party != NULL
-                           ? view->outer->party(view->outer->context, party)
-                           : NULL;
-    if (name == NULL && names != NULL && names->value_count > 0) {
-        name = json_string_value(names->values[0]);
-    }
-    return name;
+    return name == NULL && record != CB_NOTHING ? join_names(view, record)
+                                                : name;
 }
 
 static const char *name_stream(void *context, const cb_stream_id *stream)

@@ -77,8 +77,8 @@ struct cb_store {
     bool clock_followed; /* last_time is another's, to be kept at commit */
     cb_hash roster_hash;
     cb_naming naming;
-    cb_case_id naming_case;           /* whose parties are being named */
-    char name[CB_NAME_BYTES_MAX + 1]; /* answer of the last naming call */
+    cb_case_id naming_case;         /* whose parties are being named */
+    char name[CB_SHOWN_NAME_BYTES]; /* answer of the last naming call */
     cb_case_cache cache[CB_CASE_CACHE_SLOTS];
     size_t cache_next;
 };

@@ -94,16 +94,22 @@ static cb_status add_record(cb_store *store, const cb_case_state *state,
     }
     const cb_record_id *about =
         standing.about == NULL ? &nobody : standing.about;
-    const char *label =
-        json_string_value(cb_case_state_record_value(state, index, "name"));
+    cb_buffer label;
+    cb_buffer_init(&label, CB_SHOWN_NAME_BYTES - 1);
+    cb_case_state_append_name(state, index, &label);
+    if (cb_buffer_check(&label, NULL) != CB_OK) {
+        cb_buffer_reset(&label);
+    }
     cb_query query = cb_query_begin(store->database, "record_add");
     cb_query_bind_blob(&query, ":id", id.bytes, sizeof id.bytes);
     cb_query_bind_blob(&query, ":case_id", case_id->bytes,
                        sizeof case_id->bytes);
     cb_query_bind_text(&query, ":type", standing.type);
     cb_query_bind_blob(&query, ":about", about->bytes, sizeof about->bytes);
-    cb_query_bind_text(&query, ":label", label == NULL ? "" : label);
-    return cb_query_run(&query, error);
+    cb_query_bind_text(&query, ":label", cb_buffer_text(&label));
+    cb_status status = cb_query_run(&query, error);
+    cb_buffer_clear(&label);
+    return status;
 }
 
 /*

@@ -48,6 +48,8 @@ static const struct {
       "Contact by telephone: spoke, 14 min" },
     { "contact", "{\"channel\":\"letter\",\"outcome\":\"no_answer\"}",
       "Contact by letter: no answer" },
+    { "contact", "{\"channel\":\"in_person\",\"outcome\":\"spoke\"}",
+      "Contact in person: spoke" },
     { "plan",
       "{\"method\":\"face_to_face_prison\",\"date\":{\"ms\":1490706000000,"
       "\"precision\":\"minute\"},\"venue\":\"Chapel\"}",

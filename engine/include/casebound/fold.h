@@ -39,6 +39,7 @@
 #ifndef CASEBOUND_FOLD_H
 #define CASEBOUND_FOLD_H
 
+#include <casebound/buffer.h>
 #include <casebound/identifier.h>
 #include <casebound/limits.h>
 #include <casebound/model.h>
@@ -252,6 +253,16 @@ CB_PUBLIC void cb_case_state_mark_partial(cb_case_state *state);
 CB_PUBLIC const json_t *cb_case_state_record_value(const cb_case_state *state,
                                                    size_t record,
                                                    const char *field);
+
+/*
+ * Appends the name of a record, nothing where it has none.  Where people differ
+ * on it these are all that they say, since none of them is the right one yet:
+ * "Amara Hyll / Amara Hill-Jones", CB_SHOWN_NAMES_MAX of them at most.
+ */
+#define CB_SHOWN_NAMES_MAX  4
+#define CB_SHOWN_NAME_BYTES (CB_SHOWN_NAMES_MAX * (CB_NAME_BYTES_MAX + 3) + 8)
+CB_PUBLIC void cb_case_state_append_name(const cb_case_state *state,
+                                         size_t record, cb_buffer *text);
 
 /* Where a record of this case stands.  Pointers are borrowed. */
 typedef struct cb_record_standing {
