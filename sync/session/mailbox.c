@@ -287,7 +287,7 @@ cb_status cb_session_send_mail(cb_session *session, cb_error *reterr_error)
     if (status == CB_OK) {
         status = cb_up_mark_put(session->store, &mark, reterr_error);
     }
-    if (status != CB_OK) {
+    if (status == CB_REFUSED) {
         cb_error_next(reterr_error, "sync again; if it says the same, tell the "
                                     "hub's office what stands here");
     }
