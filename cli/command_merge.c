@@ -65,8 +65,8 @@ static cb_status answer_merge(cb_cli_session *session,
     }
     return cb_cli_answer(
         session,
-        json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
-                  "s:I, s:I, s:o}",
+        json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, "
+                  "s:I, s:I, s:I, s:o}",
                   "schema", "casebound.hub_merge.v1", "accepted",
                   (json_int_t)report->accepted, "quarantined",
                   (json_int_t)report->quarantined, "refused_streams",
@@ -76,7 +76,8 @@ static cb_status answer_merge(cb_cli_session *session,
                   (json_int_t)report->cases_changed, "conflicts_new",
                   (json_int_t)report->conflicts_new, "log_size_before",
                   (json_int_t)report->log_size_before, "log_size",
-                  (json_int_t)report->log_size, "outboxes",
+                  (json_int_t)report->log_size, "log_sent_again",
+                  (int)report->log_sent_again, "outboxes",
                   (json_int_t)report->outboxes, "mailboxes",
                   (json_int_t)report->mailboxes, "entries_delivered",
                   (json_int_t)report->entries_delivered, "streams", streams),
@@ -139,6 +140,11 @@ static void print_merge(cb_cli_session *session, const cb_hub_report *report)
     cb_cli_print(session, "log        %s, %" PRIu64 " before\n",
                  cb_cli_count(first, report->log_size, "entry", "entries"),
                  report->log_size_before);
+    if (report->log_sent_again) {
+        cb_cli_print_role(session, CB_CLI_ATTENTION,
+                          "log        the log host lacked the newest of it; it "
+                          "was sent again\n");
+    }
     cb_cli_print(
         session, "to devices %s in %s\n",
         cb_cli_count(first, report->entries_delivered, "entry", "entries"),

@@ -192,7 +192,21 @@ static bool read_word(when_reader *reader, const char *word)
     return true;
 }
 
-/* 14:00, 9:30 or 14:00:05. */
+/* The part of a second behind it, which no record keeps: .250 */
+static bool pass_fraction(when_reader *reader)
+{
+    if (!read_character(reader, '.')) {
+        return true;
+    }
+    int digits = 0;
+    while (digits < 9 && is_digit(reader->at[0])) {
+        reader->at++;
+        digits++;
+    }
+    return digits > 0;
+}
+
+/* 14:00, 9:30, 14:00:05 or 14:00:05.250. */
 static bool read_time(when_reader *reader, when_reading *reading)
 {
     int width = is_digit(reader->at[0]) && reader->at[1] == ':' ? 1 : 2;
@@ -204,7 +218,8 @@ static bool read_time(when_reader *reader, when_reading *reading)
     }
     if (read_character(reader, ':')) {
         reading->precision = CB_WHEN_SECOND;
-        return read_number(reader, 2, &reading->second);
+        return read_number(reader, 2, &reading->second) &&
+               pass_fraction(reader);
     }
     return true;
 }

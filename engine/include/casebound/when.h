@@ -57,6 +57,9 @@ typedef struct cb_civil {
  *     2017-03-14 14:00         2017-03-14     2017-03     2017
  *     2017-03-14T14:00:05Z     2017-03-14 14:00+01:00
  *
+ * A fraction of a second, as cb_when_format_instant writes it, is passed over:
+ * the second that it lies in is meant.
+ *
  * A local time that the change to summer time skips, or that the change back
  * gives twice, is refused, and the error names the forms that say which is
  * meant; it is never guessed.  CB_INPUT.
