@@ -191,7 +191,7 @@ static _Noreturn void become_shell(const struct scene *scene,
     if (stream == TRANSCRIPT_BOTH && dup2(STDOUT_FILENO, STDERR_FILENO) < 0) {
         stop("cannot join", "the streams");
     }
-    join(path, scene->folder, "work");
+    join(path, scene->folder, "here");
     if (chdir(path) != 0) {
         stop("cannot enter", path);
     }
@@ -439,7 +439,7 @@ static size_t run_fence(struct scene *scene, const transcript_lines *file,
 static void make_folders(struct scene *scene)
 {
     static const char *const names[] = { "bin", "home", "tmp", "state",
-                                         "work" };
+                                         "here" };
     const char *parent = getenv("TMPDIR");
     char path[PATH_BYTES];
     char self[PATH_BYTES];
