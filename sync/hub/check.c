@@ -36,6 +36,9 @@
         #define IS_SANITIZED 1
     #endif
 #endif
+#ifndef IS_SANITIZED
+    #define IS_SANITIZED 0
+#endif
 
 /* The first 66 bytes of an SSH signature hold the key whole, in 88 digits. */
 #define KEY_OFFSET  33
@@ -493,10 +496,10 @@ static void set_limits(void)
 {
     const struct rlimit seconds = { HOOK_CPU_S_MAX, HOOK_CPU_S_MAX };
     (void)setrlimit(RLIMIT_CPU, &seconds);
-#ifndef IS_SANITIZED
-    const struct rlimit bytes = { HOOK_DATA_BYTES_MAX, HOOK_DATA_BYTES_MAX };
+    /* A sanitizer's own tables are larger than any limit that makes sense. */
+    const rlim_t bytes_max = IS_SANITIZED ? RLIM_INFINITY : HOOK_DATA_BYTES_MAX;
+    const struct rlimit bytes = { bytes_max, bytes_max };
     (void)setrlimit(RLIMIT_DATA, &bytes);
-#endif
 }
 
 cb_status cb_hub_check_push(const cb_environment *environment, int descriptor,
