@@ -40,12 +40,13 @@ shorter()
     case $1 in
     append) echo "--entries 1000 --appends 200 --cases 12" ;;
     ingest) echo "--entries 3000 --devices 15" ;;
+    merge) echo "--devices 5" ;;
     store) echo "--rounds 1" ;;
     audit) echo "--entries 20000" ;;
     esac
 }
 
-for bench in append store ingest audit; do
+for bench in append store ingest merge audit; do
     [ -e "$root/tests/bench/${bench}_bench.c" ] || continue
     cmake --build "$build" --target "${bench}_bench" >/dev/null
     options=
