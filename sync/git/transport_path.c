@@ -94,6 +94,8 @@ static cb_status check_folder(const path_context *context,
             cb_error_set(reterr_error, CB_PERMISSION,
                          "'%s' may not be written to", context->name.text);
         cb_error_meaning(reterr_error, "nothing was sent; nothing is lost");
+        cb_error_next(reterr_error,
+                      "see who may, or the permissions of the folder");
         return result;
     }
     return CB_OK;
