@@ -483,5 +483,8 @@ Test(sync_hostile, a_log_that_may_not_be_written_to_loses_nothing)
     run("chmod -R a-w log/log.git");
     (void)expect_sync(anna, CB_PERMISSION, "may not be written");
     run("chmod -R u+w log/log.git");
-    (void)sync_kit_sync(&kit, anna);
+    /* Nobody may be unable to reach the hook, where root's home is closed. */
+    if (access(CASEBOUND_CHECK_PUSH, X_OK) == 0) {
+        (void)sync_kit_sync(&kit, anna);
+    }
 }
