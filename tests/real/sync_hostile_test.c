@@ -479,12 +479,12 @@ Test(sync_hostile, a_log_that_may_not_be_written_to_loses_nothing)
     if (geteuid() == 0) {
         run("chown -R 65534:65534 .");
         cr_assert(setgid(65534) == 0 && setuid(65534) == 0);
+        if (access(CASEBOUND_CHECK_PUSH, X_OK) != 0) {
+            cr_skip_test("nobody but root reaches the folder of this build");
+        }
     }
     run("chmod -R a-w log/log.git");
     (void)expect_sync(anna, CB_PERMISSION, "may not be written");
     run("chmod -R u+w log/log.git");
-    /* Nobody may be unable to reach the hook, where root's home is closed. */
-    if (access(CASEBOUND_CHECK_PUSH, X_OK) == 0) {
-        (void)sync_kit_sync(&kit, anna);
-    }
+    (void)sync_kit_sync(&kit, anna);
 }
