@@ -5,9 +5,11 @@
  * test is a process of its own, which the runner starts with BXFI_MAP set, and
  * there leaks are looked for as ever.
  */
+#include <casebound/compiler.h>
 #include <stdlib.h>
 
-int __lsan_is_turned_off(void);
+/* Found by name by the sanitizer's library, so it must not be hidden. */
+CB_PUBLIC int __lsan_is_turned_off(void);
 
 int __lsan_is_turned_off(void)
 {
