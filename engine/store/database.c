@@ -217,14 +217,30 @@ static cb_status open_failed(cb_database *database, int code, bool create,
     return status;
 }
 
+/*
+ * URIs are allowed, because a copy names its VFS in one; so a path that looks
+ * like one must not be taken for it.
+ */
+static int open_path(cb_database *database, bool create)
+{
+    bool like_uri = strncmp(database->path, "file:", 5) == 0;
+    char *path = sqlite3_mprintf("%s%s", like_uri ? "./" : "", database->path);
+    if (path == NULL) {
+        return SQLITE_NOMEM;
+    }
+    int code = sqlite3_open_v2(
+        path, &database->connection,
+        SQLITE_OPEN_READWRITE | (create ? SQLITE_OPEN_CREATE : 0) |
+            SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE,
+        cb_vfs_name(database->vfs));
+    sqlite3_free(path);
+    return code;
+}
+
 static cb_status open_connection(cb_database *database, bool create,
                                  cb_error *error)
 {
-    int code = sqlite3_open_v2(database->path, &database->connection,
-                               SQLITE_OPEN_READWRITE |
-                                   (create ? SQLITE_OPEN_CREATE : 0) |
-                                   SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE,
-                               cb_vfs_name(database->vfs));
+    int code = open_path(database, create);
     if (code != SQLITE_OK) {
         return open_failed(database, code, create, error);
     }
@@ -241,6 +257,13 @@ static cb_status open_connection(cb_database *database, bool create,
     return execute(database, policy, error);
 }
 
+enum cb_vfs_cipher cb_database_best_cipher(void)
+{
+    return cb_vfs_cipher_available(CB_VFS_AES256_GCM)
+               ? CB_VFS_AES256_GCM
+               : CB_VFS_XCHACHA20_POLY1305;
+}
+
 cb_status cb_database_open(const cb_environment *environment, const char *path,
                            const cb_secret *master_key, bool create,
                            cb_database **ret_database, cb_error *reterr_error)
@@ -250,6 +273,7 @@ cb_status cb_database_open(const cb_environment *environment, const char *path,
         return cb_error_set(reterr_error, CB_NO_MEMORY, "out of memory");
     }
     cb_status status = CB_OK;
+    database->environment = environment;
     database->path = strdup(path);
     if (database->path == NULL) {
         status = cb_error_set(reterr_error, CB_NO_MEMORY, "out of memory");
@@ -259,10 +283,7 @@ cb_status cb_database_open(const cb_environment *environment, const char *path,
     if (status != CB_OK) {
         goto out;
     }
-    status = cb_vfs_create(environment, master_key,
-                           cb_vfs_cipher_available(CB_VFS_AES256_GCM)
-                               ? CB_VFS_AES256_GCM
-                               : CB_VFS_XCHACHA20_POLY1305,
+    status = cb_vfs_create(environment, master_key, cb_database_best_cipher(),
                            &database->vfs, reterr_error);
     if (status != CB_OK) {
         goto out;

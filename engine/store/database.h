@@ -36,6 +36,7 @@ typedef struct cb_statement {
 typedef struct cb_database {
     sqlite3 *connection;
     cb_vfs *vfs;
+    const cb_environment *environment; /* borrowed */
     cb_statement statements[CB_DATABASE_STATEMENTS_MAX];
     size_t statement_count;
     char *path;
@@ -64,6 +65,23 @@ void cb_database_close(cb_database *database);
 /* Brings an open connection's schema to the newest version. */
 CB_NODISCARD cb_status cb_database_migrate(cb_database *database,
                                            cb_error *reterr_error);
+
+/* The cipher that this machine is fastest with. */
+enum cb_vfs_cipher cb_database_best_cipher(void);
+
+/*
+ * copy.c: writes a whole copy of the database to `path`, under `key` (which may
+ * be the same) and `cipher`: without free pages, with mode 0600, durable when
+ * it returns, and proved: every page verifies, SQLite finds it sound, every
+ * table has as many rows.  Nothing may be at `path`; what a failure leaves is
+ * taken away.  Outside a transaction only.  CB_EXISTS, CB_NO_SPACE, CB_INPUT (a
+ * cipher that this machine lacks), CB_PERMISSION, CB_DAMAGED (the original, or
+ * the copy does not hold what was written), CB_INTERRUPTED, CB_IO.
+ */
+CB_NODISCARD cb_status cb_database_copy(cb_database *database, const char *path,
+                                        const cb_secret *key,
+                                        enum cb_vfs_cipher cipher,
+                                        cb_error *reterr_error);
 
 /* One write transaction; abort is legal after a failed commit. */
 CB_NODISCARD cb_status cb_database_begin(cb_database *database,
