@@ -7,6 +7,15 @@
 #define PATH_BYTES_MAX 4096
 #define DATABASE_NAME  "casebook.db"
 
+/* Who looks on is told why nothing happens; a script just waits. */
+static void tell_waiting(void *context, const char *holder)
+{
+    const cb_cli_session *session = context;
+    if (session->world->err_is_terminal) {
+        cb_cli_say(session, "waiting for %s, which uses the store", holder);
+    }
+}
+
 cb_status cb_cli_store_options(cb_cli_session *session, cb_buffer *folder,
                                cb_store_options *ret_options)
 {
@@ -18,6 +27,8 @@ cb_status cb_cli_store_options(cb_cli_session *session, cb_buffer *folder,
             .environment = session->world->environment,
             .kdf_operations = session->world->kdf_operations,
             .kdf_memory_bytes = session->world->kdf_memory_bytes,
+            .waiting = tell_waiting,
+            .waiting_context = session,
         };
     }
     return status;

@@ -10,6 +10,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/holder.h"
+
 #define PATH_BYTES_MAX 4096
 
 static int64_t system_now_ms(void *context)
@@ -227,6 +229,7 @@ static const cb_environment system_environment = {
     .replace_file = system_replace_file,
     .make_folder = system_make_folder,
     .remove_file = system_remove_file,
+    .find_holder = cb_system_find_holder,
 };
 
 const cb_environment *cb_environment_system(void)

@@ -92,6 +92,17 @@ static cb_status report_damage(cb_database *database, cb_error *error)
     return status;
 }
 
+static cb_status refuse_use(const cb_database *database, cb_error *error)
+{
+    char holder[CB_HOLDER_WORDS_BYTES];
+    cb_holder_words(database->environment, database->path, holder);
+    cb_status status =
+        cb_error_set(error, CB_IN_USE, "the store '%s' is in use by %s",
+                     database->path, holder);
+    cb_error_meaning(error, "nothing was changed");
+    return status;
+}
+
 cb_status cb_database_failed(cb_database *database, int code,
                              cb_error *reterr_error)
 {
@@ -101,12 +112,7 @@ cb_status cb_database_failed(cb_database *database, int code,
     cb_status status = CB_FAILED;
     switch (code & 0xff) {
     case SQLITE_BUSY:
-    case SQLITE_LOCKED:
-        status = cb_error_set(reterr_error, CB_IN_USE,
-                              "the store '%s' is in use by another process",
-                              database->path);
-        cb_error_meaning(reterr_error, "nothing was changed");
-        return status;
+    case SQLITE_LOCKED: return refuse_use(database, reterr_error);
     case SQLITE_FULL:
         status =
             cb_error_set(reterr_error, CB_NO_SPACE,
@@ -244,6 +250,8 @@ static cb_status open_connection(cb_database *database, bool create,
     if (code != SQLITE_OK) {
         return open_failed(database, code, create, error);
     }
+    (void)sqlite3_busy_handler(database->connection, cb_database_wait,
+                               database);
     cb_status status = cb_vfs_prepare(database->connection, "main", error);
     if (status == CB_OK && !create) {
         status = demand_database(database, error);
@@ -253,7 +261,6 @@ static cb_status open_connection(cb_database *database, bool create,
     }
     (void)sqlite3_db_config(database->connection, SQLITE_DBCONFIG_DEFENSIVE, 1,
                             NULL);
-    (void)sqlite3_busy_timeout(database->connection, 2000);
     return execute(database, policy, error);
 }
 
@@ -268,12 +275,25 @@ cb_status cb_database_open(const cb_environment *environment, const char *path,
                            const cb_secret *master_key, bool create,
                            cb_database **ret_database, cb_error *reterr_error)
 {
+    const cb_patience silent = { 0 };
+    return cb_database_open_patiently(environment, path, master_key, create,
+                                      &silent, ret_database, reterr_error);
+}
+
+cb_status cb_database_open_patiently(const cb_environment *environment,
+                                     const char *path,
+                                     const cb_secret *master_key, bool create,
+                                     const cb_patience *patience,
+                                     cb_database **ret_database,
+                                     cb_error *reterr_error)
+{
     cb_database *database = calloc(1, sizeof *database);
     if (database == NULL) {
         return cb_error_set(reterr_error, CB_NO_MEMORY, "out of memory");
     }
     cb_status status = CB_OK;
     database->environment = environment;
+    database->patience = *patience;
     database->path = strdup(path);
     if (database->path == NULL) {
         status = cb_error_set(reterr_error, CB_NO_MEMORY, "out of memory");
@@ -293,6 +313,8 @@ cb_status cb_database_open(const cb_environment *environment, const char *path,
         status = cb_database_migrate(database, reterr_error);
     }
     if (status == CB_OK) {
+        /* Whom it tells may be gone before the database is closed. */
+        database->patience = (cb_patience){ 0 };
         *ret_database = database;
         database = NULL;
     }

@@ -21,6 +21,7 @@
 #include <casebound/secret.h>
 #include <sqlite3.h>
 
+#include "store/patience.h"
 #include "vfs/vfs.h"
 
 #define CB_DATABASE_STATEMENTS_MAX 192
@@ -34,6 +35,7 @@ typedef struct cb_statement {
 } cb_statement;
 
 typedef struct cb_database {
+    cb_patience patience;
     sqlite3 *connection;
     cb_vfs *vfs;
     const cb_environment *environment; /* borrowed */
@@ -60,6 +62,12 @@ CB_NODISCARD cb_status cb_database_open(const cb_environment *environment,
                                         const cb_secret *master_key,
                                         bool create, cb_database **ret_database,
                                         cb_error *reterr_error);
+
+/* The same, and tells when it has to wait; `patience` is not kept. */
+CB_NODISCARD cb_status cb_database_open_patiently(
+    const cb_environment *environment, const char *path,
+    const cb_secret *master_key, bool create, const cb_patience *patience,
+    cb_database **ret_database, cb_error *reterr_error);
 void cb_database_close(cb_database *database);
 
 /* Brings an open connection's schema to the newest version. */

@@ -101,14 +101,16 @@ void cb_store_close(cb_store *store)
     free(store);
 }
 
-static cb_status open_database(cb_store *store, bool create, cb_error *error)
+static cb_status open_database(const cb_store_options *options, cb_store *store,
+                               bool create, cb_error *error)
 {
+    const cb_patience patience = { options->waiting, options->waiting_context };
     char *path = cb_store_path(store->folder, "casebook.db");
-    cb_status status =
-        path == NULL
-            ? cb_error_set(error, CB_NO_MEMORY, "out of memory")
-            : cb_database_open(store->environment, path, store->master_key,
-                               create, &store->database, error);
+    cb_status status = path == NULL
+                           ? cb_error_set(error, CB_NO_MEMORY, "out of memory")
+                           : cb_database_open_patiently(
+                                 store->environment, path, store->master_key,
+                                 create, &patience, &store->database, error);
     free(path);
     return status;
 }
@@ -257,7 +259,7 @@ cb_status cb_store_create(const cb_store_options *options,
     }
     if (status == CB_OK) {
         made = true;
-        status = open_database(store, true, reterr_error);
+        status = open_database(options, store, true, reterr_error);
     }
     if (status == CB_OK) {
         status = fill_new(store, reterr_error);
@@ -320,7 +322,7 @@ cb_status cb_store_open(const cb_store_options *options,
         status = take_master_key(store, passphrase, reterr_error);
     }
     if (status == CB_OK) {
-        status = open_database(store, false, reterr_error);
+        status = open_database(options, store, false, reterr_error);
     }
     if (status == CB_OK) {
         status =

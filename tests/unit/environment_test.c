@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#define _GNU_SOURCE /* unshare */
 #include <casebound/environment.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "support/expect.h"
@@ -145,6 +150,133 @@ Test(environment, removing_what_is_not_there_is_done_already)
     expect_ok(
         system->remove_file(system->context, path_of("file"), test_error()));
     cr_expect(access(path_of("file"), F_OK) != 0);
+    remove_folder();
+}
+
+#define LOCK_AT 100
+
+static int lock_file(int file, short kind)
+{
+    struct flock lock = {
+        .l_type = kind, .l_whence = SEEK_SET, .l_start = LOCK_AT, .l_len = 4
+    };
+    return fcntl(file, F_SETLK, &lock);
+}
+
+/* A process that holds such a lock until it is killed. */
+static pid_t hold_lock(short kind)
+{
+    int ready[2];
+    char byte = 0;
+    cr_assert(pipe(ready) == 0);
+    pid_t child = fork();
+    cr_assert(child >= 0);
+    if (child == 0) {
+        int file = open(path_of("file"), O_RDWR);
+        if (lock_file(file, kind) == 0 && write(ready[1], "x", 1) == 1) {
+            alarm(20);
+            pause();
+        }
+        _exit(1);
+    }
+    close(ready[1]);
+    cr_assert(read(ready[0], &byte, 1) == 1, "nothing was locked");
+    close(ready[0]);
+    return child;
+}
+
+static void end_process(pid_t child)
+{
+    kill(child, SIGKILL);
+    cr_assert(waitpid(child, NULL, 0) == child);
+}
+
+static cb_status find_holder(int64_t start, cb_holder *holder)
+{
+    const cb_environment *system = cb_environment_system();
+    memset(holder, 0, sizeof *holder);
+    return system->find_holder(system->context, path_of("file"), start, 10,
+                               holder);
+}
+
+Test(environment, names_the_process_that_holds_a_lock)
+{
+    cb_holder holder;
+    expect_status(CB_NOT_FOUND, find_holder(LOCK_AT, &holder));
+    expect_ok(replace_file(path_of("file"), "x"));
+    expect_status(CB_NOT_FOUND, find_holder(LOCK_AT, &holder));
+
+    pid_t reader = hold_lock(F_RDLCK);
+    expect_ok(find_holder(LOCK_AT, &holder));
+    cr_expect(holder.process == reader);
+    expect_status(CB_NOT_FOUND, find_holder(LOCK_AT + 4, &holder));
+    end_process(reader);
+
+    pid_t writer = hold_lock(F_WRLCK);
+    expect_ok(find_holder(LOCK_AT - 3, &holder));
+    cr_expect(holder.process == writer);
+    /* As Criterion names the process of a test. */
+    expect_text(holder.program, "boxfort-worker");
+    end_process(writer);
+    expect_status(CB_NOT_FOUND, find_holder(LOCK_AT, &holder));
+    remove_folder();
+}
+
+/* What SQLite's own locks hang on: closing a descriptor would drop them. */
+Test(environment, asking_who_holds_a_file_keeps_our_own_locks)
+{
+    cb_holder holder;
+    int answer[2];
+    char byte = 0;
+    expect_ok(replace_file(path_of("file"), "x"));
+    int file = open(path_of("file"), O_RDWR);
+    cr_assert(lock_file(file, F_WRLCK) == 0 && pipe(answer) == 0);
+
+    expect_status(CB_NOT_FOUND, find_holder(LOCK_AT, &holder));
+
+    pid_t self = getpid();
+    pid_t child = fork();
+    cr_assert(child >= 0);
+    if (child == 0) {
+        bool is_held =
+            find_holder(LOCK_AT, &holder) == CB_OK && holder.process == self;
+        _exit(write(answer[1], is_held ? "y" : "n", 1) == 1 ? 0 : 1);
+    }
+    cr_assert(read(answer[0], &byte, 1) == 1);
+    cr_expect(byte == 'y', "the lock was lost");
+    cr_assert(waitpid(child, NULL, 0) == child);
+    close(file);
+    remove_folder();
+}
+
+Test(environment, knows_of_a_holder_that_has_no_number_here)
+{
+    cb_holder holder;
+    int status = 0;
+    expect_ok(replace_file(path_of("file"), "x"));
+    pid_t outside = hold_lock(F_WRLCK);
+    pid_t child = fork();
+    cr_assert(child >= 0);
+    if (child == 0) {
+        /* Where no namespace may be made the number is simply known. */
+        if (unshare(CLONE_NEWPID) != 0) {
+            _exit(find_holder(LOCK_AT, &holder) == CB_OK &&
+                          holder.process == outside
+                      ? 0
+                      : 1);
+        }
+        pid_t inside = fork();
+        if (inside == 0) {
+            _exit(find_holder(LOCK_AT, &holder) == CB_OK &&
+                          holder.process == 0 && holder.program[0] == '\0'
+                      ? 0
+                      : 1);
+        }
+        _exit(waitpid(inside, &status, 0) == inside && status == 0 ? 0 : 1);
+    }
+    cr_assert(waitpid(child, &status, 0) == child);
+    cr_expect(status == 0);
+    end_process(outside);
     remove_folder();
 }
 

@@ -15,6 +15,16 @@
 
 #include <casebound/buffer.h>
 
+#define CB_HOLDER_PROGRAM_BYTES 64
+
+/* A process that holds a lock on a file. */
+typedef struct cb_holder {
+    int64_t process; /* its id; 0 where the system does not tell it */
+    /* Its program and the first word it was given, where that is a plain word
+     * ("casebound sync"); never what follows, which may be case text. */
+    char program[CB_HOLDER_PROGRAM_BYTES];
+} cb_holder;
+
 typedef struct cb_environment cb_environment;
 
 struct cb_environment {
@@ -50,6 +60,16 @@ struct cb_environment {
     /* Removes one file; CB_OK also where there was none. */
     cb_status (*remove_file)(void *context, const char *path,
                              cb_error *reterr_error);
+
+    /*
+     * Which other process holds a lock on any of `size` bytes of a file, a
+     * writer's before a reader's.  A process of another namespace or machine
+     * is there without an id.  Leaves the locks of this process alone.
+     * CB_NOT_FOUND without text where there is none, or no such file.  May be
+     * NULL, and then nothing is known.
+     */
+    cb_status (*find_holder)(void *context, const char *path, int64_t start,
+                             int64_t size, cb_holder *ret_holder);
 
     /* Debug only; may be NULL. */
     void (*log)(void *context, const char *event, cb_span detail);

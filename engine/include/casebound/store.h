@@ -31,6 +31,14 @@ typedef struct cb_store_options {
     /* Argon2id for a new or changed passphrase; zero: 3 passes, 256 MiB. */
     uint64_t kdf_operations;
     uint64_t kdf_memory_bytes;
+    /*
+     * Where another process uses the store it is waited for, at most
+     * CB_STORE_WAIT_MS_MAX.  Told once, when that begins to last: `holder` is
+     * such as "process 4711 (casebound sync)".  May be NULL.  Only called
+     * while a function that got these options runs.
+     */
+    void (*waiting)(void *waiting_context, const char *holder);
+    void *waiting_context;
 } cb_store_options;
 
 /*
@@ -45,7 +53,7 @@ cb_store_create(const cb_store_options *options, const cb_secret *passphrase,
 /*
  * Opens with a passphrase, or, for NULL, with the key that the kernel's
  * keyring keeps.  CB_NO_STORE, CB_LOCKED (no key is kept), CB_WRONG_KEY,
- * CB_IN_USE, CB_DAMAGED, CB_NEWER, CB_PERMISSION.
+ * CB_IN_USE (by whom stands in the words), CB_DAMAGED, CB_NEWER, CB_PERMISSION.
  */
 CB_NODISCARD CB_PUBLIC cb_status cb_store_open(const cb_store_options *options,
                                                const cb_secret *passphrase,
