@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <casebound/environment.h>
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -222,6 +224,59 @@ static cb_status system_remove_file(void *context, const char *path,
     return CB_OK;
 }
 
+static cb_status system_look_at(void *context, const char *path,
+                                cb_file_facts *ret_facts,
+                                cb_error *reterr_error)
+{
+    (void)context;
+    struct stat facts;
+    struct statvfs disk;
+    if (lstat(path, &facts) != 0) {
+        return errno == ENOENT || errno == ENOTDIR
+                   ? CB_NOT_FOUND
+                   : path_error(reterr_error, "look at", path, errno);
+    }
+    *ret_facts = (cb_file_facts){
+        .kind = S_ISREG(facts.st_mode)   ? CB_FILE_REGULAR
+                : S_ISDIR(facts.st_mode) ? CB_FILE_FOLDER
+                : S_ISLNK(facts.st_mode) ? CB_FILE_LINK
+                                         : CB_FILE_OTHER,
+        .permissions = (unsigned)facts.st_mode & 0777U,
+        .size = (uint64_t)facts.st_size,
+    };
+    /* Through a link this would tell of another disk. */
+    if (ret_facts->kind != CB_FILE_LINK && statvfs(path, &disk) == 0) {
+        ret_facts->free_bytes = (uint64_t)disk.f_bavail * disk.f_frsize;
+    }
+    return CB_OK;
+}
+
+static cb_status system_list_folder(void *context, const char *path,
+                                    cb_name_callback callback,
+                                    void *callback_context,
+                                    cb_error *reterr_error)
+{
+    (void)context;
+    cb_status status = CB_OK;
+    struct dirent *row = NULL;
+    DIR *folder = opendir(path);
+    if (folder == NULL) {
+        return path_error(reterr_error, "list", path, errno);
+    }
+    do {
+        errno = 0;
+        row = readdir(folder);
+        if (row == NULL && errno != 0) {
+            status = path_error(reterr_error, "list", path, errno);
+        } else if (row != NULL && strcmp(row->d_name, ".") != 0 &&
+                   strcmp(row->d_name, "..") != 0) {
+            status = callback(callback_context, row->d_name, reterr_error);
+        }
+    } while (row != NULL && status == CB_OK);
+    (void)closedir(folder);
+    return status;
+}
+
 static const cb_environment system_environment = {
     .now_ms = system_now_ms,
     .random = system_random,
@@ -230,6 +285,8 @@ static const cb_environment system_environment = {
     .make_folder = system_make_folder,
     .remove_file = system_remove_file,
     .find_holder = cb_system_find_holder,
+    .look_at = system_look_at,
+    .list_folder = system_list_folder,
 };
 
 const cb_environment *cb_environment_system(void)

@@ -293,3 +293,57 @@ Test(environment, clock_runs_and_randomness_differs)
     cr_expect(system->now_ms(system->context) > INT64_C(1600000000000));
     remove_folder();
 }
+
+Test(environment, tells_what_a_path_is_without_following_a_link)
+{
+    const cb_environment *system = cb_environment_system();
+    cb_file_facts facts;
+    expect_ok(replace_file(path_of("file"), "12345"));
+    expect_ok(system->look_at(system->context, path_of("file"), &facts,
+                              test_error()));
+    cr_expect(facts.kind == CB_FILE_REGULAR && facts.permissions == 0600 &&
+              facts.size == 5 && facts.free_bytes > 0);
+    cr_assert(symlink("/", path_of("link")) == 0);
+    expect_ok(system->look_at(system->context, path_of("link"), &facts,
+                              test_error()));
+    cr_expect(facts.kind == CB_FILE_LINK);
+    expect_ok(
+        system->make_folder(system->context, path_of("sub"), test_error()));
+    expect_ok(
+        system->look_at(system->context, path_of("sub"), &facts, test_error()));
+    cr_expect(facts.kind == CB_FILE_FOLDER && facts.permissions == 0700);
+    expect_status(CB_NOT_FOUND,
+                  system->look_at(system->context, path_of("none"), &facts,
+                                  test_error()));
+    expect_status(CB_NOT_FOUND,
+                  system->look_at(system->context, path_of("file/none"), &facts,
+                                  test_error()));
+    remove_folder();
+}
+
+static cb_status count_name(void *context, const char *name, cb_error *error)
+{
+    size_t *count = context;
+    (void)error;
+    *count += strcmp(name, "file") == 0 || strcmp(name, "sub") == 0 ? 1 : 100;
+    return *count > 2 ? CB_LIMIT : CB_OK;
+}
+
+Test(environment, lists_what_lies_in_a_folder)
+{
+    const cb_environment *system = cb_environment_system();
+    size_t count = 0;
+    expect_ok(replace_file(path_of("file"), ""));
+    expect_ok(
+        system->make_folder(system->context, path_of("sub"), test_error()));
+    expect_ok(system->list_folder(system->context, folder, count_name, &count,
+                                  test_error()));
+    cr_expect(count == 2);
+    expect_status(CB_LIMIT,
+                  system->list_folder(system->context, folder, count_name,
+                                      &count, test_error()));
+    expect_status(CB_NOT_FOUND,
+                  system->list_folder(system->context, path_of("none"),
+                                      count_name, &count, test_error()));
+    remove_folder();
+}

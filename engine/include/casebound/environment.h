@@ -27,6 +27,25 @@ typedef struct cb_holder {
 
 typedef struct cb_environment cb_environment;
 
+typedef enum cb_file_kind {
+    CB_FILE_REGULAR,
+    CB_FILE_FOLDER,
+    CB_FILE_LINK,
+    CB_FILE_OTHER
+} cb_file_kind;
+
+/* What a path is, without following a final link. */
+typedef struct cb_file_facts {
+    cb_file_kind kind;
+    unsigned permissions; /* the nine bits of owner, group and others */
+    uint64_t size;        /* bytes */
+    uint64_t free_bytes;  /* of the disk that holds it, for this user */
+} cb_file_facts;
+
+/* One name of a folder; anything but CB_OK ends the listing with it. */
+typedef cb_status (*cb_name_callback)(void *context, const char *name,
+                                      cb_error *reterr_error);
+
 struct cb_environment {
     void *context;
 
@@ -70,6 +89,18 @@ struct cb_environment {
      */
     cb_status (*find_holder)(void *context, const char *path, int64_t start,
                              int64_t size, cb_holder *ret_holder);
+
+    /* CB_NOT_FOUND without text where there is none, CB_PERMISSION, CB_IO. */
+    cb_status (*look_at)(void *context, const char *path,
+                         cb_file_facts *ret_facts, cb_error *reterr_error);
+
+    /*
+     * Calls once for each name but "." and "..", in no order.  CB_NOT_FOUND,
+     * CB_PERMISSION, CB_IO.
+     */
+    cb_status (*list_folder)(void *context, const char *path,
+                             cb_name_callback callback, void *callback_context,
+                             cb_error *reterr_error);
 
     /* Debug only; may be NULL. */
     void (*log)(void *context, const char *event, cb_span detail);
