@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/holder.h"
+#include "base/memory.h"
 
 #define PATH_BYTES_MAX 4096
 
@@ -277,6 +278,17 @@ static cb_status system_list_folder(void *context, const char *path,
     return status;
 }
 
+static cb_status system_move_file(void *context, const char *from,
+                                  const char *to, cb_error *reterr_error)
+{
+    (void)context;
+    if (rename(from, to) != 0) {
+        return path_error(reterr_error, "rename", from, errno);
+    }
+    cb_status status = flush_parent(to, reterr_error);
+    return status == CB_OK ? flush_parent(from, reterr_error) : status;
+}
+
 static const cb_environment system_environment = {
     .now_ms = system_now_ms,
     .random = system_random,
@@ -284,6 +296,8 @@ static const cb_environment system_environment = {
     .replace_file = system_replace_file,
     .make_folder = system_make_folder,
     .remove_file = system_remove_file,
+    .move_file = system_move_file,
+    .find_memory = cb_system_find_memory,
     .find_holder = cb_system_find_holder,
     .look_at = system_look_at,
     .list_folder = system_list_folder,

@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -277,6 +278,66 @@ Test(environment, knows_of_a_holder_that_has_no_number_here)
     cr_assert(waitpid(child, &status, 0) == child);
     cr_expect(status == 0);
     end_process(outside);
+    remove_folder();
+}
+
+Test(environment, moves_a_file_over_another)
+{
+    const cb_environment *system = cb_environment_system();
+    cb_buffer content;
+    char from[2 * PATH_BYTES];
+    (void)snprintf(from, sizeof from, "%s", path_of("link"));
+    expect_ok(replace_file(from, "newer"));
+    expect_ok(replace_file(path_of("file"), "older"));
+
+    expect_ok(system->move_file(system->context, from, path_of("file"),
+                                test_error()));
+    expect_ok(read_file(path_of("file"), 100, &content));
+    expect_text(cb_buffer_text(&content), "newer");
+    cb_buffer_clear(&content);
+    cr_expect(access(from, F_OK) != 0);
+    expect_status(CB_NOT_FOUND,
+                  system->move_file(system->context, from, path_of("file"),
+                                    test_error()));
+    expect_contains(test_error()->what, "link");
+    remove_folder();
+}
+
+/* A limit of the process is what it says, less what is in use already. */
+Test(environment, knows_how_much_memory_is_left)
+{
+    static const struct {
+        __rlimit_resource_t resource;
+        const char *name;
+    } rows[] = { { RLIMIT_AS, "RLIMIT_AS" }, { RLIMIT_DATA, "RLIMIT_DATA" } };
+
+    const cb_environment *system = cb_environment_system();
+    const rlim_t bytes = (rlim_t)1 << 36;
+    cb_memory before;
+    system->find_memory(system->context, &before);
+    cr_expect(before.free_bytes > 1000000 &&
+              before.free_bytes <= before.reachable_bytes);
+
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        int status = 0;
+        pid_t child = fork();
+        cr_assert(child >= 0);
+        if (child == 0) {
+            cb_memory memory;
+            const struct rlimit wide = { bytes, bytes };
+            const struct rlimit narrow = { 50000000, bytes };
+            bool is_right = setrlimit(rows[i].resource, &wide) == 0;
+            system->find_memory(system->context, &memory);
+            is_right = is_right && memory.reachable_bytes < bytes;
+            is_right = is_right && setrlimit(rows[i].resource, &narrow) == 0;
+            system->find_memory(system->context, &memory);
+            is_right = is_right && memory.free_bytes < 50000000 &&
+                       memory.reachable_bytes == memory.free_bytes;
+            _exit(is_right ? 0 : 1);
+        }
+        cr_assert(waitpid(child, &status, 0) == child);
+        cr_expect(status == 0, "%s", rows[i].name);
+    }
     remove_folder();
 }
 

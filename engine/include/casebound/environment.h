@@ -25,6 +25,12 @@ typedef struct cb_holder {
     char program[CB_HOLDER_PROGRAM_BYTES];
 } cb_holder;
 
+/* What memory can be had; UINT64_MAX where that is not known. */
+typedef struct cb_memory {
+    uint64_t free_bytes;      /* without anything having to be swapped out */
+    uint64_t reachable_bytes; /* at the very most */
+} cb_memory;
+
 typedef struct cb_environment cb_environment;
 
 typedef enum cb_file_kind {
@@ -79,6 +85,17 @@ struct cb_environment {
     /* Removes one file; CB_OK also where there was none. */
     cb_status (*remove_file)(void *context, const char *path,
                              cb_error *reterr_error);
+
+    /*
+     * Gives a file another name, durably, in place of whatever has that name;
+     * the folders are flushed.  After a failure or a crash `to` is the one file
+     * or the other.  CB_NOT_FOUND, CB_NO_SPACE, CB_PERMISSION, CB_IO.
+     */
+    cb_status (*move_file)(void *context, const char *from, const char *to,
+                           cb_error *reterr_error);
+
+    /* May be NULL, and then nothing is known. */
+    void (*find_memory)(void *context, cb_memory *ret_memory);
 
     /*
      * Which other process holds a lock on any of `size` bytes of a file, a
