@@ -5,6 +5,8 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include <casebound/json.h>
+
 #include "text.h"
 
 #define MESSAGE_BYTES_MAX ((size_t)1 << 20)
@@ -204,6 +206,13 @@ cb_status cb_cli_finish_output(cb_cli_session *session, cb_error *reterr_error)
     FILE *out = session->world->out;
     errno = 0;
     bool written = true;
+    /* Also what was printed without --json was taken from JSON values. */
+    if (cb_json_failures() > 0) {
+        cb_error_meaning(reterr_error, "what the command did stays done; its "
+                                       "answer is not complete");
+        return cb_error_set(reterr_error, CB_NO_MEMORY,
+                            "no memory for the answer");
+    }
     if (session->json && session->document != NULL) {
         if (session->warnings != NULL) {
             (void)json_object_set(session->document, "warnings",

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <casebound/json.h>
+
 #include "help.h"
 #include "output.h"
 
@@ -335,6 +337,7 @@ int cb_cli_run_program(const cb_cli_program *program, int argc, char **argv,
     cb_cli_session session = { .world = world,
                                .program = program,
                                .passphrase_descriptor = -1 };
+    cb_json_prepare();
     set_colour_auto(&session);
     cb_status status =
         cb_cli_arguments_init(&session.arguments, argc, &session.error);

@@ -71,8 +71,12 @@ static cb_status parse_within(cb_span text, size_t bytes_max,
         return status;
     }
     json_error_t problem;
+    const uint64_t failures = cb_json_failures();
     json_t *value = json_loadb((const char *)text.bytes, text.size,
                                JSON_REJECT_DUPLICATES, &problem);
+    if (value == NULL && cb_json_failures() != failures) {
+        return cb_error_set(reterr_error, CB_NO_MEMORY, "out of memory");
+    }
     if (value == NULL) {
         return cb_error_set(reterr_error, CB_INPUT,
                             "the text is not the JSON expected: %.120s",

@@ -230,7 +230,11 @@ cb_status cb_facts_load(cb_store *store, const cb_case_id *case_id,
         slot = &store->cache[store->cache_next];
         store->cache_next = (store->cache_next + 1) % CB_CASE_CACHE_SLOTS;
         empty_slot(slot);
+        const uint64_t failures = cb_json_failures();
         cb_status status = fill_slot(store, case_id, slot, error);
+        if (status == CB_OK && cb_json_failures() != failures) {
+            status = cb_error_set(error, CB_NO_MEMORY, "out of memory");
+        }
         if (status != CB_OK) {
             empty_slot(slot);
             return status;
@@ -255,7 +259,13 @@ cb_status cb_facts_state(cb_store *store, const cb_case_id *case_id,
     cb_case_cache *slot = find_slot(store, case_id);
     CB_ASSERT(slot != NULL);
     if (slot->state == NULL) {
+        const uint64_t failures = cb_json_failures();
         status = cb_fold(store->model, facts, count, &slot->state, error);
+        if (status == CB_OK && cb_json_failures() != failures) {
+            cb_case_state_destroy(slot->state);
+            slot->state = NULL;
+            status = cb_error_set(error, CB_NO_MEMORY, "out of memory");
+        }
         if (status == CB_OK && slot->partial) {
             cb_case_state_mark_partial(slot->state);
         }

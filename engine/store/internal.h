@@ -6,6 +6,7 @@
  *  1. Between begin and commit nothing but the database changes; what memory
  *     holds of it (the head of our stream, the identity) is read again after an
  *     abort, so a failed change leaves no trace.
+ *     Where that reading fails nothing begins before it has succeeded.
  *  2. An entry row and everything derived from it are written in one
  *     transaction.
  *  3. A sealed body is believed only if it speaks of the case and compartment
@@ -81,6 +82,8 @@ struct cb_store {
     char name[CB_SHOWN_NAME_BYTES]; /* answer of the last naming call */
     cb_case_cache cache[CB_CASE_CACHE_SLOTS];
     size_t cache_next;
+    uint64_t json_failures; /* those that the transaction may ignore */
+    bool stale;             /* an abort could not read the identity again */
 };
 
 /* ---- meta.c: small values under a name */
@@ -274,6 +277,9 @@ cb_status cb_settle_case(cb_store *store, const cb_case_id *case_id,
                          cb_error *error);
 
 /* ---- store.c */
+/* CB_NO_MEMORY where a JSON value built since the last transaction may lack a
+ * member: it must not be made to last. */
+cb_status cb_store_check_memory(const cb_store *store, cb_error *error);
 /* "folder/name", to be freed; NULL: no memory. */
 char *cb_store_path(const char *folder, const char *name);
 

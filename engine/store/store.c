@@ -61,10 +61,12 @@ static cb_status allocate(const cb_store_options *options, cb_store **ret_store,
     if (sodium_init() < 0) {
         return cb_error_set(error, CB_FAILED, "libsodium cannot start");
     }
+    cb_json_prepare();
     cb_store *store = calloc(1, sizeof *store);
     if (store == NULL) {
         return cb_error_set(error, CB_NO_MEMORY, "out of memory");
     }
+    store->json_failures = cb_json_failures();
     store->environment = environment_of(options);
     store->folder = strdup(options->folder);
     memcpy(store->service, "RL", sizeof "RL");
@@ -207,6 +209,9 @@ static cb_status fill_new(cb_store *store, cb_error *error)
         status = cb_identity_make(store, error);
     }
     if (status == CB_OK) {
+        status = cb_store_check_memory(store, error);
+    }
+    if (status == CB_OK) {
         status = cb_database_commit(store->database, error);
     }
     if (status != CB_OK) {
@@ -342,6 +347,9 @@ cb_status cb_store_open(const cb_store_options *options,
     if (status == CB_OK && store->identity.joined) {
         status = cb_witness_check(store, reterr_error);
     }
+    if (status == CB_OK) {
+        status = cb_store_check_memory(store, reterr_error);
+    }
     if (status != CB_OK) {
         cb_store_close(store);
         return status;
@@ -448,15 +456,47 @@ cb_status cb_store_require_hub(const cb_store *store, cb_error *error)
     return status;
 }
 
+/* Invariant 1: what memory holds is read again. */
+static cb_status reload(cb_store *store, cb_error *error)
+{
+    bool restored = store->identity.restored;
+    cb_status status = cb_identity_load(store, error);
+    store->identity.restored = store->identity.restored || restored;
+    store->stale = status != CB_OK;
+    return status;
+}
+
+/*
+ * Jansson leaves out what finds no memory.  What led to a change may have been
+ * built long before it began (the fields that somebody typed, a cached fold),
+ * so every failure since the last transaction counts.
+ */
+cb_status cb_store_check_memory(const cb_store *store, cb_error *error)
+{
+    if (cb_json_failures() == store->json_failures) {
+        return CB_OK;
+    }
+    cb_status status = cb_error_set(error, CB_NO_MEMORY, "out of memory");
+    cb_error_meaning(error, "this was not recorded; everything recorded "
+                            "before is safe");
+    return status;
+}
+
 cb_status cb_store_begin(cb_store *store, cb_error *reterr_error)
 {
+    if (store->stale) {
+        cb_status status = reload(store, reterr_error);
+        if (status != CB_OK) {
+            return status;
+        }
+    }
     return cb_database_begin(store->database, reterr_error);
 }
 
 cb_status cb_store_commit(cb_store *store, cb_error *reterr_error)
 {
-    cb_status status = CB_OK;
-    if (store->clock_followed) {
+    cb_status status = cb_store_check_memory(store, reterr_error);
+    if (status == CB_OK && store->clock_followed) {
         status =
             cb_meta_put_number(store, "clock", store->last_time, reterr_error);
     }
@@ -469,12 +509,10 @@ cb_status cb_store_commit(cb_store *store, cb_error *reterr_error)
     return status;
 }
 
-/* Invariant 1: what memory holds is read again. */
 void cb_store_abort(cb_store *store)
 {
     cb_database_abort(store->database);
     cb_facts_forget_all(store);
-    bool restored = store->identity.restored;
-    (void)cb_identity_load(store, NULL);
-    store->identity.restored = store->identity.restored || restored;
+    store->json_failures = cb_json_failures();
+    (void)reload(store, NULL);
 }

@@ -6,6 +6,12 @@
  * duplicate keys, depth at most CB_JSON_DEPTH_MAX, strings escaped only where
  * JSON demands it.  Text that parses but is not canonical is refused, so that
  * one value has one form.
+ *
+ * The library gives Jansson memory functions of its own (json_set_alloc_funcs),
+ * for the whole process, when a store is made or opened: JSON texts can hold
+ * keys, so a block is zeroed before it is freed.  Blocks still come from malloc
+ * and a program may free what json_dumps gave it.  A program that sets other
+ * functions afterwards gives that up, and with it what cb_json_failures counts.
  */
 #ifndef CASEBOUND_JSON_H
 #define CASEBOUND_JSON_H
@@ -44,6 +50,20 @@ CB_PUBLIC const json_t *cb_json_object(const json_t *object, const char *name);
 /* A member of exactly `size` bytes as lower-case hexadecimal. */
 CB_PUBLIC bool cb_json_bytes(const json_t *object, const char *name,
                              uint8_t *ret_bytes, size_t size);
+
+/*
+ * Sets the memory functions; the first call does, others do nothing.  Stores do
+ * it by themselves; a program that handles secrets in JSON before it has one
+ * calls this first.
+ */
+CB_PUBLIC void cb_json_prepare(void);
+
+/*
+ * How many allocations for JSON values this thread has seen fail.  Jansson
+ * leaves out a member that finds no memory; a value built while the count did
+ * not change is complete.
+ */
+CB_PUBLIC uint64_t cb_json_failures(void);
 
 /* New string value of `size` bytes in lower-case hexadecimal. */
 CB_PUBLIC json_t *cb_json_hex(const void *bytes, size_t size);
