@@ -4,8 +4,10 @@
  *
  * Four things come to be, one after the other, and the command may stop
  * between any two.  What can be known to go wrong is looked at before the
- * first; run again, it goes on where it stopped.  The root key is written away
- * right after it is made, into a file that was made and proved writable before.
+ * first; run again, it goes on where it stopped.  The root key is in its file,
+ * durably, before the service is founded: there is no moment at which a crash
+ * leaves a service whose root key nobody has.  A key that was written for a
+ * founding that did not come about is used by the next attempt.
  */
 #include "commands.h"
 
@@ -36,7 +38,7 @@ typedef struct founding {
     cb_secret *passphrase;
     cb_store *store;
     bool made_store;
-    bool made_realm;
+    bool has_key; /* the file named is the root key's */
 } founding;
 
 /* Refuses before anything was made. */
@@ -169,62 +171,112 @@ static cb_status open_store(founding *work)
 
 /* ----------------------------------------------------------- the root key */
 
-static cb_status reserve_key_file(founding *work)
+static cb_status name_key_file(founding *work)
 {
-    cb_cli_session *session = work->session;
-    const cb_environment *environment = session->world->environment;
-    const char *given = cb_cli_option_value(&session->arguments, "root-key");
+    const char *given =
+        cb_cli_option_value(&work->session->arguments, "root-key");
     if (given != NULL) {
         cb_buffer_append_text(&work->key_path, given);
     } else {
         cb_buffer_append_format(&work->key_path, "%s/" ROOT_KEY_NAME,
                                 work->options.folder);
     }
-    cb_status status = cb_buffer_check(&work->key_path, &session->error);
-    if (status != CB_OK) {
-        return status;
+    return cb_buffer_check(&work->key_path, &work->session->error);
+}
+
+/* Whether the file holds the root key of this realm. */
+static bool holds_key(founding *work, const cb_realm_id *wanted,
+                      cb_secret **ret_root_key)
+{
+    cb_realm_id realm;
+    cb_secret *root_key = NULL;
+    bool is_it =
+        cb_root_key_open(&work->options, cb_buffer_text(&work->key_path),
+                         work->passphrase, &realm, &root_key, NULL) == CB_OK &&
+        memcmp(&realm, wanted, sizeof realm) == 0;
+    if (is_it && ret_root_key != NULL) {
+        *ret_root_key = root_key;
+        root_key = NULL;
     }
+    cb_secret_destroy(root_key);
+    return is_it;
+}
+
+/* The one that an interrupted founding wrote; else NULL, and the file is made
+ * and proved writable. */
+static cb_status reserve_key_file(founding *work, cb_secret **ret_root_key)
+{
+    cb_cli_session *session = work->session;
+    const cb_environment *environment = session->world->environment;
     const char *path = cb_buffer_text(&work->key_path);
+    cb_realm_id realm;
     cb_buffer content;
     cb_buffer_init(&content, 1);
-    status = environment->read_file(environment->context, path, &content, NULL);
+    cb_status status =
+        environment->read_file(environment->context, path, &content, NULL);
     size_t size = content.size;
     cb_buffer_clear(&content);
-    if (status != CB_NOT_FOUND && !(status == CB_OK && size == 0)) {
+    if (status == CB_NOT_FOUND || (status == CB_OK && size == 0)) {
+        return environment->replace_file(environment->context, path,
+                                         cb_span_of_text(""), &session->error);
+    }
+    status = cb_enrolment_founding(work->store, &realm, &session->error);
+    if (status == CB_OK && holds_key(work, &realm, ret_root_key)) {
+        return CB_OK;
+    }
+    if (status == CB_OK || status == CB_NOT_FOUND) {
         return refuse(work, CB_EXISTS,
                       "name another file with --root-key, or move that one "
                       "away",
                       "there is a file at '%s' already", path);
     }
-    return environment->replace_file(environment->context, path,
-                                     cb_span_of_text(""), &session->error);
+    return status;
 }
 
-static cb_status found(founding *work)
+static cb_status write_new_key(founding *work, cb_secret **ret_root_key)
 {
     cb_cli_session *session = work->session;
     const cb_environment *environment = session->world->environment;
-    cb_secret *root_key = NULL;
-    cb_store_identity identity;
-    cb_status status = check_no_log(work);
-    if (status == CB_OK) {
-        status = reserve_key_file(work);
-    }
-    if (status != CB_OK) {
-        return status;
-    }
     const char *path = cb_buffer_text(&work->key_path);
-    status = cb_enrolment_found(work->store, work->name, work->person,
-                                cb_buffer_text(&work->address), &root_key,
-                                &session->error);
+    cb_realm_id realm;
+    cb_status status = cb_enrolment_make_root(work->store, &realm, ret_root_key,
+                                              &session->error);
+    if (status == CB_OK) {
+        status =
+            cb_root_key_write(&work->options, path, &realm, work->passphrase,
+                              *ret_root_key, &session->error);
+    }
     if (status != CB_OK) {
         (void)environment->remove_file(environment->context, path, NULL);
-        return status;
+        cb_error_meaning(&session->error, "no service was founded");
     }
-    work->made_realm = true;
-    cb_store_identify(work->store, &identity);
-    status = cb_root_key_write(&work->options, path, &identity.realm,
-                               work->passphrase, root_key, &session->error);
+    return status;
+}
+
+/*
+ * From here on the file stays, whatever happens: a commit that was reported as
+ * failed may all the same turn out to have reached the disk.
+ */
+static cb_status found(founding *work)
+{
+    cb_cli_session *session = work->session;
+    cb_secret *root_key = NULL;
+    cb_status status = check_no_log(work);
+    if (status == CB_OK) {
+        status = reserve_key_file(work, &root_key);
+    }
+    if (status == CB_OK && root_key == NULL) {
+        status = write_new_key(work, &root_key);
+    }
+    if (status == CB_OK) {
+        status = cb_enrolment_found(work->store, work->name, work->person,
+                                    cb_buffer_text(&work->address), root_key,
+                                    &session->error);
+        if (status != CB_OK) {
+            cb_error_next(&session->error, "run the same command again");
+        }
+    }
+    work->has_key = status == CB_OK;
     cb_secret_destroy(root_key);
     return status;
 }
@@ -241,6 +293,7 @@ static cb_status check_founded(founding *work,
 {
     if (identity->hub && strcmp(identity->realm_name, work->name) == 0 &&
         strcmp(identity->log_address, cb_buffer_text(&work->address)) == 0) {
+        work->has_key = holds_key(work, &identity->realm, NULL);
         return CB_OK;
     }
     if (identity->hub) {
@@ -297,7 +350,7 @@ static cb_status tell(founding *work)
     cb_cli_print(session, "fingerprint  %s\n", fingerprint);
     cb_cli_print(session, "hub          %s\n", identity.person_name);
     cb_cli_print(session, "log          %s\n", identity.log_address);
-    if (work->made_realm) {
+    if (work->has_key) {
         cb_cli_print(session, "root key     %s\n", key_path);
         cb_cli_say(session, "move the root key to a stick, lock it away, and "
                             "keep the passphrase with it;");
@@ -313,7 +366,7 @@ static cb_status tell(founding *work)
                   "service", identity.realm_name, "realm", realm, "fingerprint",
                   fingerprint, "log", identity.log_address, "made_store",
                   (int)work->made_store, "root_key",
-                  work->made_realm ? json_string(key_path) : json_null()),
+                  work->has_key ? json_string(key_path) : json_null()),
         &session->error);
 }
 
@@ -347,6 +400,9 @@ static cb_status run_hub_init(cb_cli_session *session)
     cb_status status = prepare(&work);
     if (status == CB_OK) {
         status = open_store(&work);
+    }
+    if (status == CB_OK) {
+        status = name_key_file(&work);
     }
     if (status == CB_OK) {
         cb_store_identify(work.store, &identity);

@@ -5,6 +5,9 @@
 
 #include <string.h>
 
+/* Name of a value: the realm whose root key was made here last. */
+#define FOUNDING "realm.founding"
+
 static const char *const role_names[] = {
     "facilitator", "supervisor", "coordinator",
     "auditor",     "partner",    "designated_lead",
@@ -132,11 +135,11 @@ json_t *cb_roster_device_operation(const cb_device_id *device,
 }
 
 static cb_status make_root(const cb_environment *environment,
-                           cb_secret **ret_root, uint8_t *root_public,
-                           cb_error *error)
+                           cb_secret **ret_root, cb_error *error)
 {
     cb_secret *seed = NULL;
     cb_secret *root = NULL;
+    uint8_t root_public[CB_PUBLIC_KEY_BYTES];
     cb_status status = cb_secret_create_random(
         environment, crypto_sign_SEEDBYTES, &seed, error);
     if (status == CB_OK) {
@@ -151,10 +154,70 @@ static cb_status make_root(const cb_environment *environment,
     return status;
 }
 
+static cb_status refuse_joined(const cb_store *store, cb_error *error)
+{
+    return cb_error_set(error, CB_EXISTS,
+                        "this store belongs to the service '%s' already",
+                        store->identity.realm_name);
+}
+
+static void realm_of_secret(const cb_secret *root_key, uint8_t *root_public,
+                            cb_realm_id *realm)
+{
+    CB_ASSERT(cb_secret_size(root_key) == CB_SIGNING_KEY_BYTES);
+    (void)crypto_sign_ed25519_sk_to_pk(root_public, cb_secret_view(root_key));
+    cb_realm_of(root_public, realm);
+}
+
+/*
+ * Between the two the caller writes the key away.  The store remembers only
+ * which realm it was made for: enough to know the key again in its file after a
+ * crash, and no use to whoever gets at the hub.
+ */
+cb_status cb_enrolment_make_root(cb_store *store, cb_realm_id *ret_realm,
+                                 cb_secret **ret_root_key,
+                                 cb_error *reterr_error)
+{
+    cb_secret *root = NULL;
+    cb_realm_id realm;
+    uint8_t root_public[CB_PUBLIC_KEY_BYTES];
+    if (store->identity.joined) {
+        return refuse_joined(store, reterr_error);
+    }
+    cb_status status = make_root(store->environment, &root, reterr_error);
+    if (status == CB_OK) {
+        realm_of_secret(root, root_public, &realm);
+        status = cb_store_begin(store, reterr_error);
+    }
+    if (status == CB_OK) {
+        status = cb_meta_put(store, FOUNDING, realm.bytes, sizeof realm.bytes,
+                             reterr_error);
+        if (status == CB_OK) {
+            status = cb_store_commit(store, reterr_error);
+        }
+        if (status != CB_OK) {
+            cb_store_abort(store);
+        }
+    }
+    if (status == CB_OK) {
+        *ret_realm = realm;
+        *ret_root_key = root;
+        root = NULL;
+    }
+    cb_secret_destroy(root);
+    return status;
+}
+
+cb_status cb_enrolment_founding(cb_store *store, cb_realm_id *ret_realm,
+                                cb_error *reterr_error)
+{
+    return cb_meta_get_bytes(store, FOUNDING, ret_realm->bytes,
+                             sizeof ret_realm->bytes, reterr_error);
+}
+
 static cb_status found(cb_store *store, const char *realm_name,
                        const char *person_name, const char *log_address,
-                       const cb_secret *root, const uint8_t *root_public,
-                       cb_error *error)
+                       const cb_secret *root, cb_error *error)
 {
     static const char *const roles[] = { "coordinator" };
     const cb_environment *environment = store->environment;
@@ -163,7 +226,8 @@ static cb_status found(cb_store *store, const char *realm_name,
     cb_key_id key_id;
     uint8_t key[CB_KEY_BYTES];
     uint8_t certificate[CB_SIGNATURE_BYTES];
-    cb_realm_of(root_public, &realm);
+    uint8_t root_public[CB_PUBLIC_KEY_BYTES];
+    realm_of_secret(root, root_public, &realm);
     environment->random(environment->context, person.bytes,
                         sizeof person.bytes);
     environment->random(environment->context, key_id.bytes,
@@ -209,14 +273,10 @@ static cb_status found(cb_store *store, const char *realm_name,
 
 cb_status cb_enrolment_found(cb_store *store, const char *realm_name,
                              const char *person_name, const char *log_address,
-                             cb_secret **ret_root_key, cb_error *reterr_error)
+                             const cb_secret *root_key, cb_error *reterr_error)
 {
-    cb_secret *root = NULL;
-    uint8_t root_public[CB_PUBLIC_KEY_BYTES];
     if (store->identity.joined) {
-        return cb_error_set(reterr_error, CB_EXISTS,
-                            "this store belongs to the service '%s' already",
-                            store->identity.realm_name);
+        return refuse_joined(store, reterr_error);
     }
     cb_status status = cb_enrolment_check_line(
         "name of the service", realm_name, CB_NAME_BYTES_MAX, reterr_error);
@@ -230,15 +290,11 @@ cb_status cb_enrolment_found(cb_store *store, const char *realm_name,
                                          reterr_error);
     }
     if (status == CB_OK) {
-        status =
-            make_root(store->environment, &root, root_public, reterr_error);
-    }
-    if (status == CB_OK) {
         status = cb_store_begin(store, reterr_error);
     }
     if (status == CB_OK) {
-        status = found(store, realm_name, person_name, log_address, root,
-                       root_public, reterr_error);
+        status = found(store, realm_name, person_name, log_address, root_key,
+                       reterr_error);
         if (status == CB_OK) {
             status = cb_store_commit(store, reterr_error);
         }
@@ -246,10 +302,5 @@ cb_status cb_enrolment_found(cb_store *store, const char *realm_name,
             cb_store_abort(store);
         }
     }
-    if (status == CB_OK) {
-        *ret_root_key = root;
-        root = NULL;
-    }
-    cb_secret_destroy(root);
     return status;
 }

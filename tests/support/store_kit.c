@@ -113,15 +113,24 @@ cb_store *store_kit_open(store_kit *kit, const char *name)
     return store;
 }
 
-cb_store *store_kit_hub(store_kit *kit, const char *name)
+void store_kit_found(cb_store *store, const char *service, const char *person,
+                     const char *log)
 {
     cb_error error = { 0 };
+    cb_realm_id realm;
     cb_secret *root_key = NULL;
-    cb_store *hub = store_kit_create(kit, name);
-    store_kit_must(cb_enrolment_found(hub, "Test Service", "Hub Office",
-                                      "/nowhere/log.git", &root_key, &error),
-                   &error, "founding a service");
+    store_kit_must(cb_enrolment_make_root(store, &realm, &root_key, &error),
+                   &error, "making a root key");
+    store_kit_must(
+        cb_enrolment_found(store, service, person, log, root_key, &error),
+        &error, "founding a service");
     cb_secret_destroy(root_key);
+}
+
+cb_store *store_kit_hub(store_kit *kit, const char *name)
+{
+    cb_store *hub = store_kit_create(kit, name);
+    store_kit_found(hub, "Test Service", "Hub Office", "/nowhere/log.git");
     return hub;
 }
 

@@ -37,6 +37,9 @@ cb_store_options store_kit_options(const store_kit *kit, const char *folder);
 cb_store *store_kit_create(store_kit *kit, const char *name);
 cb_store *store_kit_open(store_kit *kit, const char *name);
 
+/* Makes a store the hub of a new service, whose root key nobody keeps. */
+void store_kit_found(cb_store *store, const char *service, const char *person,
+                     const char *log);
 /* A store that is the hub of "Test Service". */
 cb_store *store_kit_hub(store_kit *kit, const char *name);
 /* A store that the hub has admitted for a new person with this role. */

@@ -10,15 +10,11 @@
 void sync_kit_begin(sync_kit *kit, const char *program)
 {
     cb_error error = { 0 };
-    cb_secret *root_key = NULL;
     memset(kit, 0, sizeof *kit);
     store_kit_begin(&kit->stores);
     store_kit_path(&kit->stores, "log", kit->log);
     kit->hub = store_kit_create(&kit->stores, "hub");
-    store_kit_must(cb_enrolment_found(kit->hub, "Test Service", "Hub Office",
-                                      kit->log, &root_key, &error),
-                   &error, "founding a service");
-    cb_secret_destroy(root_key);
+    store_kit_found(kit->hub, "Test Service", "Hub Office", kit->log);
     store_kit_must(cb_hub_create(kit->hub, program, &error), &error,
                    "making the log");
 }

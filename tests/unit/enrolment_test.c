@@ -224,16 +224,29 @@ Test(enrolment, founds_a_service_once_and_with_clean_words, .init = begin,
     };
 
     cb_secret *root = NULL;
+    cb_secret *another = NULL;
+    cb_realm_id realm;
+    cb_realm_id founding;
+    expect_status(CB_NOT_FOUND,
+                  cb_enrolment_founding(device, &founding, test_error()));
+    expect_ok(cb_enrolment_make_root(device, &realm, &root, test_error()));
+    expect_ok(cb_enrolment_founding(device, &founding, test_error()));
+    expect_bytes(&founding, sizeof founding, &realm, sizeof realm);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         expect_status(CB_INPUT,
                       cb_enrolment_found(device, rows[i].realm, rows[i].person,
-                                         rows[i].log, &root, test_error()));
-        cr_expect(root == NULL && !identity_of(device).joined);
+                                         rows[i].log, root, test_error()));
+        cr_expect(!identity_of(device).joined);
     }
+    expect_status(CB_EXISTS, cb_enrolment_make_root(hub, &founding, &another,
+                                                    test_error()));
+    cr_expect(another == NULL);
     expect_status(CB_EXISTS, cb_enrolment_found(hub, "Service", "Hub", "/log",
-                                                &root, test_error()));
-    expect_ok(cb_enrolment_found(device, "Service", "Hub", "/log", &root,
+                                                root, test_error()));
+    expect_ok(cb_enrolment_found(device, "Service", "Hub", "/log", root,
                                  test_error()));
     cr_expect(identity_of(device).hub);
+    const cb_store_identity identity = identity_of(device);
+    expect_bytes(&identity.realm, sizeof realm, &realm, sizeof realm);
     cb_secret_destroy(root);
 }

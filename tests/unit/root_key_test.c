@@ -20,13 +20,16 @@ static cb_secret *secret_of(const char *text)
 static cb_realm_id found(store_kit *kit, const char *path, cb_secret **ret_root)
 {
     cb_store_identity identity;
+    cb_realm_id realm;
     cb_store *store = store_kit_create(kit, "hub");
     cb_store_options options = store_kit_options(kit, path);
+    expect_ok(cb_enrolment_make_root(store, &realm, ret_root, test_error()));
+    expect_ok(cb_root_key_write(&options, path, &realm, kit->passphrase,
+                                *ret_root, test_error()));
     expect_ok(cb_enrolment_found(store, "Test Service", "Cleo", "/log",
-                                 ret_root, test_error()));
+                                 *ret_root, test_error()));
     cb_store_identify(store, &identity);
-    expect_ok(cb_root_key_write(&options, path, &identity.realm,
-                                kit->passphrase, *ret_root, test_error()));
+    expect_bytes(&identity.realm, sizeof realm, &realm, sizeof realm);
     cb_store_close(store);
     return identity.realm;
 }

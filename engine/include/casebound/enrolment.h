@@ -75,12 +75,23 @@ CB_NODISCARD CB_PUBLIC cb_status cb_enrolment_join(cb_store *store,
                                                    cb_error *reterr_error);
 
 /*
- * Makes this store the hub of a new service.  The root key signs the hub's and
- * is then handed to the caller, who writes it away sealed: it is not kept.
+ * Founding takes two steps, so that a crash at no moment leaves a service
+ * without its root key.  First the key is made; the store keeps nothing of it
+ * but the realm that it makes.  The caller then writes it away
+ * (cb_root_key_write), and only then makes this store the hub of the service:
+ * the root key signs the hub's.  CB_EXISTS where the store has joined one.
  */
+CB_NODISCARD CB_PUBLIC cb_status
+cb_enrolment_make_root(cb_store *store, cb_realm_id *ret_realm,
+                       cb_secret **ret_root_key, cb_error *reterr_error);
 CB_NODISCARD CB_PUBLIC cb_status cb_enrolment_found(
     cb_store *store, const char *realm_name, const char *person_name,
-    const char *log_address, cb_secret **ret_root_key, cb_error *reterr_error);
+    const char *log_address, const cb_secret *root_key, cb_error *reterr_error);
+
+/* The realm of the root key made last; CB_NOT_FOUND without text. */
+CB_NODISCARD CB_PUBLIC cb_status cb_enrolment_founding(cb_store *store,
+                                                       cb_realm_id *ret_realm,
+                                                       cb_error *reterr_error);
 
 /* --------------------------------------------------------------- root key */
 
