@@ -155,6 +155,32 @@ cb_store *cb_cli_store(const cb_cli_session *session)
     return session->store;
 }
 
+void cb_cli_warn_of_swap(cb_cli_session *session)
+{
+    const cb_cli_world *world = session->world;
+    cb_swap swap = { .kind = CB_SWAP_NONE };
+    if (world->look_at_swap != NULL) {
+        world->look_at_swap(&swap);
+    }
+    if (swap.kind == CB_SWAP_NONE || swap.kind == CB_SWAP_SAFE) {
+        return;
+    }
+    if (swap.name[0] == '\0') {
+        cb_cli_warn(session, "whether this machine swaps to a disk cannot be "
+                             "told (casebound help care)");
+    } else {
+        cb_cli_warn(session,
+                    "swap on '%s' %s encrypted: what is on the screen may be "
+                    "written there (casebound help care)",
+                    swap.name,
+                    swap.kind == CB_SWAP_PLAIN ? "is not" : "may not be");
+    }
+    if (world->can_lock_memory != NULL && !world->can_lock_memory()) {
+        cb_cli_warn(session, "no memory can be locked (ulimit -l): keys may "
+                             "be written there too");
+    }
+}
+
 cb_status cb_cli_read_file(cb_cli_session *session, const char *subject,
                            const char *path, cb_buffer *content)
 {

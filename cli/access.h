@@ -31,6 +31,12 @@ CB_NODISCARD cb_status cb_cli_store_options(cb_cli_session *session,
 CB_NODISCARD cb_status cb_cli_probe_store(cb_cli_session *session,
                                           const cb_store_options *options);
 
+/*
+ * Warns where what is in memory may end up readable on a disk: for the commands
+ * with which a person begins.
+ */
+void cb_cli_warn_of_swap(cb_cli_session *session);
+
 /* Reads a whole file of at most size_max bytes; the subject is for messages. */
 CB_NODISCARD cb_status cb_cli_read_file(cb_cli_session *session,
                                         const char *subject, const char *path,

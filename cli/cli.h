@@ -11,6 +11,7 @@
 #define CASEBOUND_CLI_H
 
 #include <casebound/environment.h>
+#include <casebound/swap.h>
 #include <stdbool.h>
 #include <stdio.h>
 
@@ -36,6 +37,11 @@ typedef struct cb_cli_world {
     /* Milliseconds that only ever grow; for progress, never for records. */
     int64_t (*monotonic_ms)(void);
 
+    /* What would carry memory to a disk, and whether keys can be kept from
+     * it.  NULL: nobody looks. */
+    void (*look_at_swap)(cb_swap *ret_swap);
+    bool (*can_lock_memory)(void);
+
     /* True once the person or the machine asked the command to stop. */
     bool (*is_interrupted)(void);
 } cb_cli_world;
@@ -53,7 +59,10 @@ void cb_cli_world_system(cb_cli_world *ret_world);
  */
 void cb_cli_catch_signals(void);
 
-/* No core dumps, and files that only this user can read. */
+/*
+ * No core dumps, no other process of this user that looks into our memory, and
+ * files that only this user can read.
+ */
 void cb_cli_harden(void);
 
 #endif

@@ -419,6 +419,9 @@ static cb_status run_hub_init(cb_cli_session *session)
     if (status == CB_OK) {
         status = tell(&work);
     }
+    if (status == CB_OK && work.made_store) {
+        cb_cli_warn_of_swap(session);
+    }
     cb_store_close(work.store);
     cb_secret_destroy(work.passphrase);
     cb_buffer_clear(&work.address);

@@ -39,6 +39,7 @@ static cb_status run_init(cb_cli_session *session)
                             "even us");
         cb_cli_say(session, "next: casebound enrol request (or, to found a "
                             "service, casebound hub init)");
+        cb_cli_warn_of_swap(session);
         status =
             cb_cli_answer(session,
                           json_pack("{s:s, s:s}", "schema", "casebound.init.v1",
@@ -104,6 +105,7 @@ static cb_status run_unlock(cb_cli_session *session)
     if (status == CB_OK) {
         cb_cli_say(session, "unlocked for %" PRId64 " minutes",
                    (ms + 59999) / 60000);
+        cb_cli_warn_of_swap(session);
         status = cb_cli_answer(session,
                                json_pack("{s:s, s:I}", "schema",
                                          "casebound.unlock.v1", "seconds",

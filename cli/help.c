@@ -245,6 +245,17 @@ typedef struct help_topic {
 } help_topic;
 
 static const help_topic topics[] = {
+    { "care", "what keeps a store safe, and what to do when it is not",
+      "What is in the store is encrypted on the disk, always. What is open is\n"
+      "in memory, and three things carry memory to a disk:\n"
+      "\n"
+      "  swap       Encrypt it, or do without: casebound init and unlock say\n"
+      "             where it is in plain. swapoff -a turns it off at once; an\n"
+      "             encrypted one is a line of /etc/crypttab with the option\n"
+      "             swap, or zram.\n"
+      "  sleep      A machine that hibernates writes all of its memory to swap.\n"
+      "             Run casebound lock and close the terminal before.\n"
+      "  scrollback A terminal may keep what it showed. Close it.\n" },
     { "commands", "every command and what it does", NULL },
     { "exit-codes", "what the exit code of a command says", NULL },
     { "options", "the options that every command takes", NULL },

@@ -4,6 +4,8 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -55,7 +57,29 @@ void cb_cli_harden(void)
      */
     const struct rlimit none = { .rlim_cur = 0, .rlim_max = 0 };
     (void)setrlimit(RLIMIT_CORE, &none);
+#ifndef CASEBOUND_SANITIZED
+    /* The limit does not count where cores go to a program, this does; and no
+     * debugger or sibling may attach.  The sanitizer's search for leaks has to
+     * attach to us. */
+    (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+#endif
     (void)umask(S_IRWXG | S_IRWXO);
+}
+
+static void look_at_swap(cb_swap *ret_swap)
+{
+    cb_swap_look("", ret_swap);
+}
+
+/* Whether the limit leaves room; the page is given back at once. */
+static bool can_lock_memory(void)
+{
+    const char page = '\0';
+    bool can = mlock(&page, sizeof page) == 0;
+    if (can) {
+        (void)munlock(&page, sizeof page);
+    }
+    return can;
 }
 
 /* An empty variable is as good as none. */
@@ -85,6 +109,8 @@ void cb_cli_world_system(cb_cli_world *ret_world)
             data_folder != NULL && data_folder[0] == '/' ? data_folder : NULL,
         .home_folder = variable("HOME"),
         .monotonic_ms = monotonic_ms,
+        .look_at_swap = look_at_swap,
+        .can_lock_memory = can_lock_memory,
         .is_interrupted = is_interrupted,
     };
 }

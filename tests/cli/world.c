@@ -7,6 +7,8 @@
  *                            to which git is given no variables, 1970
  *     CASEBOUND_TEST_SEED    where all randomness comes from
  *     CASEBOUND_TEST_STATE   a folder that counts equal command lines
+ *     CASEBOUND_TEST_SWAP    where memory is swapped to, in plain
+ *     CASEBOUND_TEST_MEMORY  set where none of it can be locked
  *
  * Two runs of one command line under one seed differ, for the count of the
  * runs before goes into the seed: otherwise two stores made by the same
@@ -139,6 +141,20 @@ static int64_t read_clock(void)
     return when.start_ms;
 }
 
+static void look_at_swap(cb_swap *ret_swap)
+{
+    const char *name = getenv("CASEBOUND_TEST_SWAP");
+    *ret_swap =
+        (cb_swap){ .kind = name == NULL ? CB_SWAP_NONE : CB_SWAP_PLAIN };
+    (void)snprintf(ret_swap->name, sizeof ret_swap->name, "%s",
+                   name == NULL ? "" : name);
+}
+
+static bool can_lock_memory(void)
+{
+    return getenv("CASEBOUND_TEST_MEMORY") == NULL;
+}
+
 int main(int argc, char **argv)
 {
     cb_cli_world world;
@@ -151,6 +167,8 @@ int main(int argc, char **argv)
     environment.context = &now_ms;
     environment.now_ms = test_now_ms;
     world.environment = &environment;
+    world.look_at_swap = look_at_swap;
+    world.can_lock_memory = can_lock_memory;
     /* The least that libsodium takes: there is nothing here to guard. */
     world.kdf_operations = crypto_pwhash_argon2id_OPSLIMIT_MIN;
     world.kdf_memory_bytes = crypto_pwhash_argon2id_MEMLIMIT_MIN;

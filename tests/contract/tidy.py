@@ -54,6 +54,7 @@ HOMES = {
     "bsd/readpassphrase.h": ["cli/prompt.c"],
     "termios.h": ["cli/prompt.c", "cli/terminal.c"],
     "sys/ioctl.h": ["cli/terminal.c"],
+    "sys/prctl.h": ["cli/system.c"],
     "langinfo.h": ["cli/terminal.c"],
     "locale.h": ["cli/"],
     "wchar.h": ["cli/"],
