@@ -17,6 +17,7 @@
 #define CASEBOUND_STORE_INTERNAL_H
 
 #include "store/database.h"
+#include "store/keyring.h"
 #include "store/unlock.h"
 
 #include <casebound/certificate.h>

@@ -3,7 +3,7 @@
  * The user session keyring: a "user" key per store that only its owner may
  * read, with a timeout after which the kernel forgets it.
  */
-#include "store/unlock.h"
+#include "store/keyring.h"
 
 #include <errno.h>
 #include <keyutils.h>

@@ -98,13 +98,13 @@ Test(root_key, stays_shut_for_anything_else)
     memcpy(changed, hex, sizeof hex);
     changed[0] = hex[0] == '0' ? '1' : '0';
     change(&kit, path, hex, changed);
-    expect_status(CB_WRONG_KEY, cb_root_key_open(&options, path, kit.passphrase,
-                                                 &realm, &again, test_error()));
+    expect_status(CB_DAMAGED, cb_root_key_open(&options, path, kit.passphrase,
+                                               &realm, &again, test_error()));
     change(&kit, path, changed, hex);
-    change(&kit, path, "\"version\":1", "\"version\":2");
+    change(&kit, path, "\"version\":2", "\"version\":3");
     expect_status(CB_NEWER, cb_root_key_open(&options, path, kit.passphrase,
                                              &realm, &again, test_error()));
-    change(&kit, path, "\"version\":2", "\"version\":x");
+    change(&kit, path, "\"version\":3", "\"version\":x");
     expect_status(CB_DAMAGED, cb_root_key_open(&options, path, kit.passphrase,
                                                &realm, &again, test_error()));
 

@@ -150,7 +150,8 @@ Test(store_open, says_what_is_wrong_with_its_unlock_file, .init = begin,
         { "not JSON at all", CB_DAMAGED },
         { "[]", CB_DAMAGED },
         { "{\"version\":1}", CB_DAMAGED },
-        { "{\"version\":2}", CB_NEWER },
+        { "{\"version\":2}", CB_DAMAGED },
+        { "{\"version\":3}", CB_NEWER },
         /* What would take all memory is not tried. */
         { "{\"version\":1,\"kdf\":\"argon2id13\",\"operations\":1,"
           "\"memory_bytes\":1099511627776}",
@@ -177,11 +178,12 @@ Test(store_open, notices_a_changed_cost, .init = begin, .fini = end)
              store_kit_path(&kit, "a", path));
     json_t *document = json_load_file(file, 0, NULL);
     cr_assert(document != NULL);
-    json_object_set_new(document, "operations", json_integer(2));
+    json_object_set_new(json_array_get(json_object_get(document, "slots"), 0),
+                        "operations", json_integer(2));
     cr_assert(json_dump_file(document, file, 0) == 0);
     json_decref(document);
 
-    expect_status(CB_WRONG_KEY, open_with("a", kit.passphrase));
+    expect_status(CB_DAMAGED, open_with("a", kit.passphrase));
 }
 
 Test(store_open, makes_no_empty_database_where_its_own_is_gone, .init = begin,
