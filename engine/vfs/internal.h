@@ -127,7 +127,8 @@ struct cb_vfs {
     sqlite3_vfs *base;
     const cb_environment *environment;
     enum cb_vfs_cipher preferred;
-    size_t file_offset; /* of the VFS below's file inside ours */
+    size_t file_offset;   /* of the VFS below's file inside ours */
+    uint32_t lock_offset; /* of the bytes that SQLite locks; a test moves it */
     cb_secret *keys;
     cb_secret *epochs; /* expanded AES keys, most recently needed */
     size_t epoch_next;

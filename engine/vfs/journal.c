@@ -27,7 +27,6 @@
 #define NUMBER_BYTES        4
 #define HEADER_FIELDS_BYTES 28
 #define SECTOR_BYTES        512
-#define LOCK_OFFSET         0x40000000U
 #define RECORDS_UNKNOWN     0xffffffffU
 
 static const uint8_t magic[MAGIC_BYTES] = { 0xd9, 0xd5, 0x05, 0xf9,
@@ -212,13 +211,14 @@ static int journal_read(sqlite3_file *handle, void *bytes, int amount,
  */
 static bool begins_trailer(const struct cb_vfs_file *file, uint32_t number)
 {
+    uint32_t lock_offset = file->vfs->lock_offset;
     if (file->head_known) {
-        return number == LOCK_OFFSET / cb_vfs_head_page_size(&file->head) + 1;
+        return number == lock_offset / cb_vfs_head_page_size(&file->head) + 1;
     }
     bool found = false;
     for (uint32_t size = CB_VFS_PAGE_BYTES_MIN;
          size <= CB_VFS_PAGE_BYTES_MAX && !found; size *= 2) {
-        found = number == LOCK_OFFSET / size + 1;
+        found = number == lock_offset / size + 1;
     }
     return found;
 }

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #define BASE_VFS_DEFAULT     "unix-excl"
+#define SQLITE_LOCK_OFFSET   0x40000000U
 #define UNIX_EPOCH_JULIAN_MS INT64_C(210866760000000)
 #define KIND_FLAGS                                                          \
     (SQLITE_OPEN_MAIN_DB | SQLITE_OPEN_TEMP_DB | SQLITE_OPEN_TRANSIENT_DB | \
@@ -469,6 +470,7 @@ cb_status cb_vfs_create(const cb_environment *environment,
     vfs->base = base;
     vfs->environment = environment;
     vfs->preferred = preferred;
+    vfs->lock_offset = SQLITE_LOCK_OFFSET;
     (void)snprintf(vfs->name, sizeof(vfs->name), "casebound-%p", (void *)vfs);
     vfs->mutex = sqlite3_mutex_alloc(SQLITE_MUTEX_RECURSIVE);
     fill_vfs(vfs);
