@@ -14,19 +14,12 @@
 #ifndef CASEBOUND_TESTS_POWER_CUT_VFS_H
 #define CASEBOUND_TESTS_POWER_CUT_VFS_H
 
+#include "support/dice.h"
+
 #include <sqlite3.h>
 #include <stdbool.h>
-#include <stdint.h>
 
 #define POWER_CUT_VFS "power-cut"
-
-/* Marsaglia's xorshift; the same numbers in each run. */
-struct dice {
-    uint64_t state;
-};
-
-struct dice dice_of_seed(uint64_t seed);
-uint64_t roll(struct dice *dice, uint64_t sides);
 
 /* Registers the VFS over an empty disk.  Aborts where it cannot. */
 void power_cut_begin(void);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "fault/power_cut_life.h"
+#include "fault/life.h"
 
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 const char *const life_files[DATABASES] = { "store.db", "other.db" };
 const char *const life_schemas[DATABASES] = { "main", "other" };
@@ -20,10 +21,15 @@ void life_fail(struct life *life, const char *what, const char *detail)
     }
 }
 
+static bool is_excused(const struct life *life)
+{
+    return life->excused != NULL && life->excused();
+}
+
 bool life_run(struct life *life, const char *sql)
 {
     int result = sqlite3_exec(life->database, sql, NULL, NULL, NULL);
-    if (result != SQLITE_OK && !power_cut_happened()) {
+    if (result != SQLITE_OK && !is_excused(life)) {
         char text[200];
         snprintf(text, sizeof text, "%d %s", result,
                  sqlite3_errmsg(life->database));
@@ -32,25 +38,39 @@ bool life_run(struct life *life, const char *sql)
     return result == SQLITE_OK;
 }
 
-static bool run_both(struct life *life, const char *sql)
+static bool run_on_model(struct life *life, const char *sql)
 {
     if (sqlite3_exec(life->model, sql, NULL, NULL, NULL) != SQLITE_OK) {
         life_fail(life, "model", sqlite3_errmsg(life->model));
         return false;
     }
-    return life_run(life, sql);
+    return true;
+}
+
+static bool run_both(struct life *life, const char *sql)
+{
+    return run_on_model(life, sql) && life_run(life, sql);
+}
+
+void life_model(struct life *life)
+{
+    if (sqlite3_open(":memory:", &life->model) != SQLITE_OK) {
+        life_fail(life, "model", "cannot be opened");
+    } else if (life->configuration->two) {
+        (void)run_on_model(life, "ATTACH ':memory:' AS other");
+    }
 }
 
 bool life_open(struct life *life)
 {
     char sql[SQL_BYTES];
     const char *name =
-        life->vfs != NULL ? cb_vfs_name(life->vfs) : POWER_CUT_VFS;
+        life->vfs != NULL ? cb_vfs_name(life->vfs) : life->base_vfs;
     int result =
         sqlite3_open_v2(life_files[0], &life->database,
                         SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, name);
     if (result != SQLITE_OK) {
-        if (!power_cut_happened()) {
+        if (!is_excused(life)) {
             life_fail(life, "open", sqlite3_errmsg(life->database));
         }
         return false;
@@ -137,6 +157,17 @@ static void remember(struct life *life, int number)
     }
 }
 
+static void report(struct life *life, int number, bool acknowledged)
+{
+    struct witness witness = { .number = number, .acknowledged = acknowledged };
+    memcpy(witness.hashes, life->hashes[number], sizeof witness.hashes);
+    if (life->report_to != 0 &&
+        write(life->report_to, &witness, sizeof witness) !=
+            (ssize_t)sizeof witness) {
+        life_fail(life, "report", "the pipe is closed");
+    }
+}
+
 static void create_sql(char *sql, const char *schema)
 {
     snprintf(sql, SQL_BYTES,
@@ -145,6 +176,18 @@ static void create_sql(char *sql, const char *schema)
              "CREATE TABLE %s.head(number INTEGER);"
              "INSERT INTO %s.head VALUES(0)",
              schema, schema, schema, schema);
+}
+
+/* After the model: what is not acknowledged may be there, too. */
+static bool commit(struct life *life, int number)
+{
+    report(life, number, false);
+    if (!life_run(life, "COMMIT")) {
+        return false;
+    }
+    life->acknowledged = number;
+    report(life, number, true);
+    return true;
 }
 
 static bool create_tables(struct life *life)
@@ -159,10 +202,11 @@ static bool create_tables(struct life *life)
             return false;
         }
     }
-    bool committed = run_both(life, "COMMIT");
+    if (!run_on_model(life, "COMMIT")) {
+        return false;
+    }
     remember(life, 0);
-    life->acknowledged = committed ? 0 : -1;
-    return committed;
+    return commit(life, 0);
 }
 
 /* One statement that changes a few rows or many. */
@@ -240,17 +284,11 @@ static bool transact(struct life *life, int number)
             return false;
         }
     }
-    /* The model first: also what is not acknowledged may be there. */
-    if (sqlite3_exec(life->model, "COMMIT", NULL, NULL, NULL) != SQLITE_OK) {
-        life_fail(life, "model", sqlite3_errmsg(life->model));
+    if (!run_on_model(life, "COMMIT")) {
         return false;
     }
     remember(life, number);
-    if (!life_run(life, "COMMIT")) {
-        return false;
-    }
-    life->acknowledged = number;
-    return true;
+    return commit(life, number);
 }
 
 /* What happens between transactions. */

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What happens to a database until its disk loses its power, and what is
- * remembered of it outside that disk; see power_cut.c.
+ * The life of a database until something ends it: its disk loses its power
+ * (power_cut.c) or its process is killed (kill.c).  The same statements are run
+ * in a database in memory, whose content after each transaction is remembered
+ * as a hash.
  */
-#ifndef CASEBOUND_TESTS_POWER_CUT_LIFE_H
-#define CASEBOUND_TESTS_POWER_CUT_LIFE_H
+#ifndef CASEBOUND_TESTS_FAULT_LIFE_H
+#define CASEBOUND_TESTS_FAULT_LIFE_H
 
-#include "fault/power_cut_vfs.h"
+#include "support/dice.h"
 #include "vfs/vfs.h"
 
 #define TRANSACTIONS_MAX 40
@@ -33,6 +35,9 @@ struct hash {
 struct life {
     const struct configuration *configuration;
     cb_vfs *vfs; /* NULL: stock SQLite */
+    const char *base_vfs;
+    /* Whether something failed because the disk is gone; may be NULL. */
+    bool (*excused)(void);
     uint64_t seed;
     struct dice dice;
     int page_size;
@@ -40,9 +45,17 @@ struct life {
     sqlite3 *model;
     int acknowledged; /* 0: the tables were made; -1: not even that */
     struct hash hashes[TRANSACTIONS_MAX + 1][DATABASES];
-    int scrubbed; /* database that the scrub reads */
+    int report_to; /* where witnesses go; 0: nowhere */
+    int scrubbed;  /* database that the scrub reads */
     uint64_t free_torn;
     char failure[300];
+};
+
+/* What a life tells of itself, before and after each transaction ends. */
+struct witness {
+    int number;
+    bool acknowledged;
+    struct hash hashes[DATABASES];
 };
 
 extern const char *const life_files[DATABASES];
@@ -57,10 +70,7 @@ void life_fail(struct life *life, const char *what, const char *detail);
 bool life_open(struct life *life);
 void life_close(struct life *life);
 
-/*
- * Runs SQL; false where it was refused, which is a failure unless there is no
- * power.
- */
+/* Runs SQL; false where it was refused, which is a failure unless excused. */
 bool life_run(struct life *life, const char *sql);
 
 /*
@@ -69,7 +79,16 @@ bool life_run(struct life *life, const char *sql);
  */
 bool life_hash(sqlite3 *database, const char *schema, struct hash *ret_hash);
 
+/* Opens the database in memory. */
+void life_model(struct life *life);
+
 /* From the first table to the last transaction, or to the cut. */
 void life_live(struct life *life);
+
+/*
+ * Opens what is left: exactly what the last acknowledged transaction left, or
+ * the one after it, must be there, in all databases, and be sound.
+ */
+void life_check(struct life *life);
 
 #endif
