@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "access.h"
 
+#include "layout.h"
 #include "output.h"
 #include "prompt.h"
+
+#include <inttypes.h>
 
 #define PATH_BYTES_MAX 4096
 #define DATABASE_NAME  "casebook.db"
@@ -16,14 +19,41 @@ static void tell_waiting(void *context, const char *holder)
     }
 }
 
+/*
+ * Where the second witness is kept: what a machine knows, as opposed to what
+ * belongs to a person, so that a backup of the cases does not bring it back.
+ */
+static bool append_witness_folder(const cb_cli_world *world, cb_buffer *path)
+{
+    if (world->state_folder != NULL) {
+        cb_buffer_append_format(path, "%s/casebound", world->state_folder);
+    } else if (world->home_folder != NULL) {
+        cb_buffer_append_format(path, "%s/.local/state/casebound",
+                                world->home_folder);
+    } else {
+        return false;
+    }
+    return true;
+}
+
 cb_status cb_cli_store_options(cb_cli_session *session, cb_buffer *folder,
                                cb_store_options *ret_options)
 {
-    cb_buffer_init(folder, PATH_BYTES_MAX);
+    size_t witness_at = 0;
+    bool witness = false;
+    cb_buffer_init(folder, 2 * PATH_BYTES_MAX);
     cb_status status = cb_cli_folder(session, folder, &session->error);
+    if (status == CB_OK) {
+        cb_buffer_append(folder, "", 1);
+        witness_at = folder->size;
+        witness = append_witness_folder(session->world, folder);
+        status = cb_buffer_check(folder, &session->error);
+    }
     if (status == CB_OK) {
         *ret_options = (cb_store_options){
             .folder = cb_buffer_text(folder),
+            .witness_folder =
+                witness ? cb_buffer_text(folder) + witness_at : NULL,
             .environment = session->world->environment,
             .kdf_operations = session->world->kdf_operations,
             .kdf_memory_bytes = session->world->kdf_memory_bytes,
@@ -108,13 +138,44 @@ static cb_status open_any(cb_cli_session *session,
     return status;
 }
 
+/* Said by every command, for nothing can be recorded until it is settled. */
+static void warn_of_copy(cb_cli_session *session)
+{
+    cb_store_witness seen;
+    char date[CB_CLI_DATE_TEXT_BYTES];
+    const char *settle = "it is read only until it has synced, or somebody "
+                         "confirms it: casebound restore --in-place";
+    cb_store_look_at_witness(cb_cli_store(session), &seen);
+    if (!seen.behind || seen.missing == 0) {
+        cb_cli_warn(session,
+                    "this is an older copy of a store that went on "
+                    "elsewhere; %s",
+                    settle);
+        return;
+    }
+    cb_cli_short_date(session, seen.newest_ms, "minute", date);
+    if (seen.log_lost) {
+        cb_cli_warn(session,
+                    "the file 'casebook.db-wal' of this store is missing, and "
+                    "with it %" PRIu64 " %s up to %s; put it back if you can; "
+                    "%s",
+                    seen.missing, seen.missing == 1 ? "change" : "changes",
+                    date, settle);
+        return;
+    }
+    cb_cli_warn(session,
+                "this is an older copy of a store that went on: %" PRIu64
+                " %s up to %s %s not in it; %s",
+                seen.missing, seen.missing == 1 ? "change" : "changes", date,
+                seen.missing == 1 ? "is" : "are", settle);
+}
+
 static cb_status check_mode(cb_cli_session *session, cb_cli_mode mode)
 {
     cb_store_identity identity;
     cb_store_identify(cb_cli_store(session), &identity);
     if (identity.restored) {
-        cb_cli_warn(session, "this is an older copy of a store that went on "
-                             "elsewhere; it is read only until it has synced");
+        warn_of_copy(session);
     }
     if (mode == CB_CLI_HUB && !(identity.joined && identity.hub)) {
         cb_status status = cb_error_set(&session->error, CB_PERMISSION,
@@ -146,6 +207,17 @@ cb_status cb_cli_open_store(cb_cli_session *session, cb_cli_mode mode)
 
 void cb_cli_close_store(cb_cli_session *session)
 {
+    cb_store_witness seen;
+    cb_store_look_at_witness(session->store, &seen);
+    if (seen.unwritten) {
+        cb_cli_warn(session,
+                    "the note of how far this store has come could not be "
+                    "written (%s); everything recorded is safe, but an older "
+                    "copy of the store would not be recognised",
+                    seen.inside == CB_WITNESS_UNWRITABLE
+                        ? "'witness' in its folder"
+                        : "in the state folder");
+    }
     cb_store_close(session->store);
 }
 

@@ -28,6 +28,7 @@ typedef struct cb_cli_world {
     /* Where the store may be; each may be NULL. */
     const char *store_folder; /* CASEBOUND_STORE */
     const char *data_folder;  /* XDG_DATA_HOME */
+    const char *state_folder; /* XDG_STATE_HOME */
     const char *home_folder;  /* HOME */
 
     /* What a new passphrase costs to try; zero: as the store decides. */

@@ -90,10 +90,16 @@ static const char *variable(const char *name)
     return value == NULL || value[0] == '\0' ? NULL : value;
 }
 
+/* The XDG convention says that a relative one is to be ignored. */
+static const char *absolute_variable(const char *name)
+{
+    const char *value = variable(name);
+    return value != NULL && value[0] == '/' ? value : NULL;
+}
+
 void cb_cli_world_system(cb_cli_world *ret_world)
 {
     const char *terminal = variable("TERM");
-    const char *data_folder = variable("XDG_DATA_HOME");
     *ret_world = (cb_cli_world){
         .environment = cb_environment_system(),
         .out = stdout,
@@ -104,9 +110,8 @@ void cb_cli_world_system(cb_cli_world *ret_world)
         .colour_unwanted = variable("NO_COLOR") != NULL || terminal == NULL ||
                            strcmp(terminal, "dumb") == 0,
         .store_folder = variable("CASEBOUND_STORE"),
-        /* The convention says that a relative one is to be ignored. */
-        .data_folder =
-            data_folder != NULL && data_folder[0] == '/' ? data_folder : NULL,
+        .data_folder = absolute_variable("XDG_DATA_HOME"),
+        .state_folder = absolute_variable("XDG_STATE_HOME"),
         .home_folder = variable("HOME"),
         .monotonic_ms = monotonic_ms,
         .look_at_swap = look_at_swap,

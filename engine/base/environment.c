@@ -205,6 +205,54 @@ out:
     return status;
 }
 
+static int mark_all(int file, uint64_t offset, cb_span content, bool flush)
+{
+    size_t done = 0;
+    while (done < content.size) {
+        ssize_t put = pwrite(file, content.bytes + done, content.size - done,
+                             (off_t)(offset + done));
+        if (put < 0 && errno == EINTR) {
+            continue;
+        }
+        if (put <= 0) {
+            return put == 0 ? EIO : errno;
+        }
+        done += (size_t)put;
+    }
+    return !flush || fdatasync(file) == 0 ? 0 : errno;
+}
+
+static cb_status system_mark_file(void *context, const char *path,
+                                  uint64_t offset, cb_span content, bool flush,
+                                  cb_error *reterr_error)
+{
+    (void)context;
+    struct stat facts;
+    int file = open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    if (file < 0) {
+        return errno == ENOENT || errno == ENOTDIR
+                   ? CB_NOT_FOUND
+                   : path_error(reterr_error, "write", path, errno);
+    }
+    cb_status status = CB_OK;
+    if (fstat(file, &facts) != 0) {
+        status = path_error(reterr_error, "write", path, errno);
+    } else if (!S_ISREG(facts.st_mode)) {
+        status =
+            cb_error_set(reterr_error, CB_IO,
+                         "cannot write '%s': it is not a regular file", path);
+    } else if (facts.st_size < 0 ||
+               (uint64_t)facts.st_size < offset + content.size) {
+        status = CB_NOT_FOUND;
+    } else {
+        int number = mark_all(file, offset, content, flush);
+        status = number == 0 ? CB_OK
+                             : path_error(reterr_error, "write", path, number);
+    }
+    (void)close(file);
+    return status;
+}
+
 static cb_status system_make_folder(void *context, const char *path,
                                     cb_error *reterr_error)
 {
@@ -294,6 +342,7 @@ static const cb_environment system_environment = {
     .random = system_random,
     .read_file = system_read_file,
     .replace_file = system_replace_file,
+    .mark_file = system_mark_file,
     .make_folder = system_make_folder,
     .remove_file = system_remove_file,
     .move_file = system_move_file,

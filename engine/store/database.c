@@ -395,6 +395,14 @@ cb_status cb_database_migrate(cb_database *database, cb_error *reterr_error)
     return status;
 }
 
+bool cb_database_empty_log(cb_database *database)
+{
+    (void)sqlite3_busy_handler(database->connection, NULL, NULL);
+    return sqlite3_wal_checkpoint_v2(database->connection, "main",
+                                     SQLITE_CHECKPOINT_TRUNCATE, NULL,
+                                     NULL) == SQLITE_OK;
+}
+
 cb_status cb_database_begin(cb_database *database, cb_error *reterr_error)
 {
     return execute(database, "BEGIN IMMEDIATE", reterr_error);

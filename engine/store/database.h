@@ -91,6 +91,10 @@ CB_NODISCARD cb_status cb_database_copy(cb_database *database, const char *path,
                                         enum cb_vfs_cipher cipher,
                                         cb_error *reterr_error);
 
+/* Before closing: moves what the log holds into the database.  True where the
+ * log is empty then. */
+bool cb_database_empty_log(cb_database *database);
+
 /* One write transaction; abort is legal after a failed commit. */
 CB_NODISCARD cb_status cb_database_begin(cb_database *database,
                                          cb_error *reterr_error);

@@ -7,6 +7,8 @@
 #include "base/json.h"
 #include "store/internal.h"
 
+#include <casebound/backup.h>
+
 #include <sodium.h>
 #include <string.h>
 
@@ -197,12 +199,23 @@ static cb_status load_stream(cb_store *store, cb_error *error)
     return status == CB_OK ? load_time(store, error) : status;
 }
 
+static cb_status load_commits(cb_store *store, cb_error *error)
+{
+    store->commits = 0;
+    cb_status status =
+        cb_meta_get_number(store, "commits", &store->commits, error);
+    return status == CB_NOT_FOUND ? CB_OK : status;
+}
+
 cb_status cb_identity_load(cb_store *store, cb_error *error)
 {
     uint8_t probe[CB_IDENTIFIER_BYTES];
     memset(&store->identity, 0, sizeof store->identity);
     memset(&store->roster_hash, 0, sizeof store->roster_hash);
     cb_status status = load_device(store, error);
+    if (status == CB_OK) {
+        status = load_commits(store, error);
+    }
     if (status != CB_OK) {
         return status;
     }
@@ -395,8 +408,8 @@ cb_status cb_identity_require_current(const cb_store *store, cb_error *error)
                                     "this is an older copy of a store that "
                                     "went on elsewhere");
     cb_error_meaning(error, "it can be read; nothing is recorded in it until "
-                            "it has synced");
-    cb_error_next(error, "casebound sync");
+                            "it has synced or somebody confirms it");
+    cb_error_next(error, "casebound sync, or: casebound restore --in-place");
     return status;
 }
 
@@ -442,4 +455,32 @@ cb_status cb_exchange_begin_incarnation(cb_store *store, cb_error *reterr_error)
         store->identity.restored = restored;
     }
     return status;
+}
+
+/* A store that belongs to no service yet has no stream to begin anew. */
+static cb_status forget_restored(cb_store *store, cb_error *error)
+{
+    cb_status status = cb_store_begin(store, error);
+    if (status == CB_OK) {
+        store->identity.restored = false;
+        status = cb_meta_put_number(store, "restored", 0, error);
+    }
+    if (status == CB_OK) {
+        status = cb_store_commit(store, error);
+    }
+    if (status != CB_OK) {
+        cb_store_abort(store);
+        store->identity.restored = true;
+    }
+    return status;
+}
+
+cb_status cb_restore_in_place(cb_store *store, cb_error *reterr_error)
+{
+    if (!store->identity.restored) {
+        return CB_OK;
+    }
+    return store->identity.joined
+               ? cb_exchange_begin_incarnation(store, reterr_error)
+               : forget_restored(store, reterr_error);
 }

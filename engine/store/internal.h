@@ -56,6 +56,8 @@ typedef struct cb_case_cache {
     cb_case_state *state; /* folded of these facts, or NULL */
 } cb_case_cache;
 
+typedef struct cb_witness cb_witness;
+
 struct cb_store {
     const cb_environment *environment;
     cb_model *model;
@@ -75,6 +77,8 @@ struct cb_store {
     char service[5]; /* letters of case references */
     int64_t stream_number;
     cb_hash head_hash;
+    uint64_t commits; /* transactions that recorded or took in something */
+    cb_witness *witness;
     uint64_t last_time;  /* hybrid logical clock */
     bool clock_followed; /* last_time is another's, to be kept at commit */
     cb_hash roster_hash;
@@ -130,9 +134,19 @@ cb_status cb_savepoint_begin(cb_store *store, cb_savepoint *savepoint,
 cb_status cb_savepoint_end(cb_store *store, const cb_savepoint *savepoint,
                            bool keep, cb_error *error);
 
-/* ---- witness.c */
+/* ---- witness.c; its head has the invariants */
+/* Reads what is there, before the database is opened.  CB_NEWER. */
+cb_status cb_witness_open(cb_store *store, const char *outside,
+                          cb_error *error);
 /* A store that is behind its witness is an older copy of itself. */
 cb_status cb_witness_check(cb_store *store, cb_error *error);
+/* The count of the next transaction: beyond every witness. */
+uint64_t cb_witness_next(const cb_store *store);
+/* After a transaction has become durable; cannot fail. */
+void cb_witness_note(cb_store *store);
+/* Before the database is closed. */
+void cb_witness_close(cb_store *store);
+void cb_witness_destroy(cb_witness *witness);
 
 /* ---- append.c: our own entries */
 
@@ -283,6 +297,10 @@ cb_status cb_settle_case(cb_store *store, const cb_case_id *case_id,
 cb_status cb_store_check_memory(const cb_store *store, cb_error *error);
 /* "folder/name", to be freed; NULL: no memory. */
 char *cb_store_path(const char *folder, const char *name);
+/* The folder, and those above it that are missing, as in a new home.  As the
+ * environment's make_folder: CB_EXISTS where it was there. */
+cb_status cb_store_make_path(const cb_environment *environment,
+                             const char *folder, cb_error *error);
 
 /* ---- names.c */
 void cb_names_begin(cb_store *store);

@@ -91,7 +91,9 @@ void cb_store_close(cb_store *store)
         return;
     }
     cb_facts_forget_all(store);
+    cb_witness_close(store);
     cb_database_close(store->database);
+    cb_witness_destroy(store->witness);
     cb_model_destroy(store->model);
     cb_secret_destroy(store->master_key);
     cb_secret_destroy(store->device_key);
@@ -140,8 +142,8 @@ static cb_status refuse_database(const cb_environment *environment,
 }
 
 /* The folder, and those above it that are missing, as in a new home. */
-static cb_status make_path(const cb_environment *environment,
-                           const char *folder, cb_error *error)
+cb_status cb_store_make_path(const cb_environment *environment,
+                             const char *folder, cb_error *error)
 {
     cb_buffer path;
     cb_status status = CB_OK;
@@ -186,7 +188,7 @@ static cb_status make_folder(const cb_environment *environment,
         environment->make_folder(environment->context, folder, &ignored);
     if (status == CB_NOT_FOUND) {
         cb_error_clear(&ignored);
-        status = make_path(environment, folder, &ignored);
+        status = cb_store_make_path(environment, folder, &ignored);
     }
     if (status == CB_OK || status == CB_EXISTS) {
         return CB_OK;
@@ -267,6 +269,9 @@ cb_status cb_store_create(const cb_store_options *options,
         status = open_database(options, store, true, reterr_error);
     }
     if (status == CB_OK) {
+        status = cb_witness_open(store, options->witness_folder, reterr_error);
+    }
+    if (status == CB_OK) {
         status = fill_new(store, reterr_error);
     }
     if (status == CB_OK) {
@@ -275,6 +280,7 @@ cb_status cb_store_create(const cb_store_options *options,
                                  store->master_key, reterr_error);
     }
     if (status == CB_OK) {
+        cb_witness_note(store);
         *ret_store = store;
         store = NULL;
         made = false;
@@ -327,6 +333,9 @@ cb_status cb_store_open(const cb_store_options *options,
         status = take_master_key(store, passphrase, reterr_error);
     }
     if (status == CB_OK) {
+        status = cb_witness_open(store, options->witness_folder, reterr_error);
+    }
+    if (status == CB_OK) {
         status = open_database(options, store, false, reterr_error);
     }
     if (status == CB_OK) {
@@ -344,7 +353,7 @@ cb_status cb_store_open(const cb_store_options *options,
     if (status == CB_OK) {
         status = cb_identity_load(store, reterr_error);
     }
-    if (status == CB_OK && store->identity.joined) {
+    if (status == CB_OK) {
         status = cb_witness_check(store, reterr_error);
     }
     if (status == CB_OK) {
@@ -493,9 +502,22 @@ cb_status cb_store_begin(cb_store *store, cb_error *reterr_error)
     return cb_database_begin(store->database, reterr_error);
 }
 
+/* What is known to be an older copy stays one until it begins anew. */
+static cb_status count_commit(cb_store *store, uint64_t commits,
+                              cb_error *error)
+{
+    return store->identity.restored
+               ? cb_identity_mark_restored(store, error)
+               : cb_meta_put_number(store, "commits", commits, error);
+}
+
 cb_status cb_store_commit(cb_store *store, cb_error *reterr_error)
 {
+    const uint64_t commits = cb_witness_next(store);
     cb_status status = cb_store_check_memory(store, reterr_error);
+    if (status == CB_OK) {
+        status = count_commit(store, commits, reterr_error);
+    }
     if (status == CB_OK && store->clock_followed) {
         status =
             cb_meta_put_number(store, "clock", store->last_time, reterr_error);
@@ -505,6 +527,10 @@ cb_status cb_store_commit(cb_store *store, cb_error *reterr_error)
     }
     if (status == CB_OK) {
         store->clock_followed = false;
+    }
+    if (status == CB_OK && !store->identity.restored) {
+        store->commits = commits;
+        cb_witness_note(store);
     }
     return status;
 }

@@ -63,6 +63,9 @@ SELECT number, state, log_index, seq FROM entry WHERE hash = :hash;
 -- name: entry_at
 SELECT number FROM entry WHERE stream = :stream AND seq = :seq LIMIT 1;
 
+-- name: entry_hash_at
+SELECT hash FROM entry WHERE stream = :stream AND seq = :seq;
+
 -- name: entry_state
 UPDATE entry SET state = :state, reason = :reason, case_id = :case_id,
                  key = :key

@@ -202,7 +202,8 @@ Test(store_fault, says_which_read_failed, .init = begin, .fini = end)
         failures += status == CB_IO;
         cb_store_close(store);
     }
-    cr_expect(failures >= 3 && failures < 10);
+    /* unlock.json's; the witness shuts nobody out. */
+    cr_expect(failures >= 2 && failures < 10);
 }
 
 /* A file may not grow: what SQLite gets is what a full disk gives. */

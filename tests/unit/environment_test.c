@@ -96,6 +96,35 @@ Test(environment, replacing_takes_away_a_link_and_not_its_target)
     remove_folder();
 }
 
+static cb_status mark_file(const char *path, uint64_t offset, const char *text,
+                           bool flush)
+{
+    const cb_environment *system = cb_environment_system();
+    return system->mark_file(system->context, path, offset,
+                             cb_span_of_text(text), flush, test_error());
+}
+
+Test(environment, marks_a_part_of_a_file_and_never_lets_it_grow)
+{
+    cb_buffer content;
+    expect_ok(replace_file(path_of("file"), "123456789"));
+    expect_ok(mark_file(path_of("file"), 2, "abc", false));
+    expect_ok(mark_file(path_of("file"), 8, "z", true));
+    expect_status(CB_NOT_FOUND, mark_file(path_of("file"), 8, "yz", true));
+    expect_status(CB_NOT_FOUND, mark_file(path_of("absent"), 0, "x", true));
+    expect_text(test_error()->what, "");
+    cr_expect(access(path_of("absent"), F_OK) != 0);
+    expect_ok(read_file(path_of("file"), 100, &content));
+    expect_text(cb_buffer_text(&content), "12abc678z");
+    cb_buffer_clear(&content);
+
+    cr_assert(symlink("file", path_of("link")) == 0);
+    expect_status(CB_PERMISSION, mark_file(path_of("link"), 0, "x", true));
+    cr_assert(mkfifo(path_of("pipe"), 0600) == 0);
+    cr_expect(mark_file(path_of("pipe"), 0, "x", false) != CB_OK);
+    remove_folder();
+}
+
 Test(environment, says_what_cannot_be_read)
 {
     cb_buffer content;

@@ -78,6 +78,18 @@ struct cb_environment {
     cb_status (*replace_file)(void *context, const char *path, cb_span content,
                               cb_error *reterr_error);
 
+    /*
+     * Writes over a part of a regular file, opened without following a final
+     * link.  The file has to reach as far already: it neither grows nor is it
+     * made.  Another process sees the change at once; a crash of the machine
+     * may leave the old bytes, the new, or some of each, until a call with
+     * `flush` has returned, which makes this and earlier ones durable.
+     * CB_NOT_FOUND without text where there is none or it is too short,
+     * CB_PERMISSION, CB_NO_SPACE, CB_IO.
+     */
+    cb_status (*mark_file)(void *context, const char *path, uint64_t offset,
+                           cb_span content, bool flush, cb_error *reterr_error);
+
     /* Makes one folder with mode 0700 and flushes its parent.  CB_EXISTS. */
     cb_status (*make_folder)(void *context, const char *path,
                              cb_error *reterr_error);

@@ -221,7 +221,11 @@ CB_NODISCARD CB_PUBLIC cb_status cb_exchange_mark_put(cb_store *store,
                                                       cb_span value,
                                                       cb_error *reterr_error);
 
-/* Writes the witness: how far this store has come. */
+/*
+ * Flushes the witness: how far this store has come.  It is written after every
+ * change anyway, and one that cannot be written fails nothing: CB_OK, and see
+ * cb_store_look_at_witness.
+ */
 CB_NODISCARD CB_PUBLIC cb_status
 cb_exchange_write_witness(cb_store *store, cb_error *reterr_error);
 

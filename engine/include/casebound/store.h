@@ -5,7 +5,7 @@
  *     casebook.db   SQLite through our encrypting VFS; everything secret
  *     unlock.json   how to get from a passphrase to the master key
  *     witness       how far this store had come, so that an older copy of it
- *                   is recognised
+ *                   is recognised; another stands elsewhere
  *     outgoing.git  what is sent; derived, can be built again (made by sync)
  *
  * One process writes a store at a time; it holds the database's lock from open
@@ -39,6 +39,11 @@ typedef struct cb_store_options {
      */
     void (*waiting)(void *waiting_context, const char *holder);
     void *waiting_context;
+    /*
+     * Where the second witness stands: a folder that no backup of the store's
+     * folder brings back; made when it is missing.  NULL: there is only one.
+     */
+    const char *witness_folder;
 } cb_store_options;
 
 /*
@@ -111,6 +116,30 @@ typedef struct cb_store_identity {
 
 CB_PUBLIC void cb_store_identify(const cb_store *store,
                                  cb_store_identity *ret_identity);
+
+/* One copy of the witness. */
+typedef enum cb_witness_state {
+    CB_WITNESS_NONE,       /* there was none, or no folder was named */
+    CB_WITNESS_CURRENT,    /* it was read or written */
+    CB_WITNESS_DAMAGED,    /* neither half of it verifies */
+    CB_WITNESS_UNREADABLE, /* the system refused it */
+    CB_WITNESS_UNWRITABLE  /* it stays behind; nothing else is lost by that */
+} cb_witness_state;
+
+typedef struct cb_store_witness {
+    cb_witness_state inside;  /* in the store's folder */
+    cb_witness_state outside; /* in cb_store_options.witness_folder */
+    bool inside_lost;         /* there should be one */
+    bool unwritten;           /* one could not be written since opening */
+    bool behind;       /* identity.restored, because a witness saw more */
+    bool log_lost;     /* what is missing stood in a log that is gone */
+    uint64_t missing;  /* transactions; 0: as many, but not the same ones */
+    int64_t newest_ms; /* when the newest of them was made */
+} cb_store_witness;
+
+/* What is known of an open store's past from outside of its database. */
+CB_PUBLIC void cb_store_look_at_witness(const cb_store *store,
+                                        cb_store_witness *ret_witness);
 
 /* casebound.status.v1: identity, counts, what waits.  New reference. */
 CB_NODISCARD CB_PUBLIC cb_status cb_store_status_document(
