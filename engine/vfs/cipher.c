@@ -25,8 +25,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#define DOMAIN_COUNT         3
+#define DOMAIN_COUNT         4
 #define CIPHER_COUNT         2
+#define KEY_COUNT            ((size_t)CIPHER_COUNT * DOMAIN_COUNT)
 #define EPOCH_SLOTS          64
 #define ASSOCIATED_BYTES_MAX (1 + CB_VFS_HEAD_BYTES + 8 + 16)
 #define KDF_CONTEXT          "casedb01"
@@ -76,14 +77,26 @@ static size_t domain_index(enum cb_vfs_domain domain)
     case CB_VFS_DOMAIN_MAIN: index = 0; break;
     case CB_VFS_DOMAIN_WAL: index = 1; break;
     case CB_VFS_DOMAIN_JOURNAL: index = 2; break;
+    case CB_VFS_DOMAIN_VERSIONS: index = 3; break;
     }
     return index;
 }
 
-/* Position of a subkey; its number for the KDF is one more. */
+/* Position of a subkey. */
 static size_t key_index(enum cb_vfs_cipher cipher, enum cb_vfs_domain domain)
 {
     return ((size_t)cipher - 1) * DOMAIN_COUNT + domain_index(domain);
+}
+
+/*
+ * Its number for the KDF.  The first three kinds of file were numbered without
+ * a gap, so what came later is counted from 100.
+ */
+static uint64_t key_number(size_t index)
+{
+    uint64_t cipher = index / DOMAIN_COUNT;
+    uint64_t domain = index % DOMAIN_COUNT;
+    return domain < 3 ? 3 * cipher + domain + 1 : 100 + cipher + 1;
 }
 
 static const uint8_t *find_key(const cb_vfs *vfs, enum cb_vfs_cipher cipher,
@@ -96,15 +109,14 @@ cb_status cb_vfs_keys_create(cb_vfs *vfs, const cb_secret *master_key,
                              cb_error *reterr_error)
 {
     cb_status status =
-        cb_secret_create((size_t)CIPHER_COUNT * DOMAIN_COUNT * CB_KEY_BYTES,
-                         &vfs->keys, reterr_error);
+        cb_secret_create(KEY_COUNT * CB_KEY_BYTES, &vfs->keys, reterr_error);
     if (status != CB_OK) {
         return status;
     }
     uint8_t *keys = cb_secret_bytes(vfs->keys);
-    for (size_t i = 0; i < (size_t)CIPHER_COUNT * DOMAIN_COUNT; i++) {
+    for (size_t i = 0; i < KEY_COUNT; i++) {
         (void)crypto_kdf_derive_from_key(keys + i * CB_KEY_BYTES, CB_KEY_BYTES,
-                                         i + 1, KDF_CONTEXT,
+                                         key_number(i), KDF_CONTEXT,
                                          cb_secret_view(master_key));
     }
     if (cb_vfs_cipher_available(CB_VFS_AES256_GCM)) {
@@ -186,15 +198,14 @@ static size_t put_associated(const struct cb_vfs_place *place, uint8_t *bytes)
     return size + place->extra_size;
 }
 
-void cb_vfs_seal(struct cb_vfs_file *file, const struct cb_vfs_place *place,
-                 const uint8_t *plain, size_t size, uint8_t *sealed,
-                 struct cb_vfs_trailer *trailer)
+void cb_vfs_seal(cb_vfs *vfs, struct cb_vfs_nonces *nonces,
+                 const struct cb_vfs_place *place, const uint8_t *plain,
+                 size_t size, uint8_t *sealed, struct cb_vfs_trailer *trailer)
 {
     uint8_t associated[ASSOCIATED_BYTES_MAX];
     size_t associated_size = put_associated(place, associated);
     uint8_t *tag = trailer->bytes + CB_VFS_NONCE_BYTES;
-    cb_vfs *vfs = file->vfs;
-    draw_nonce(vfs, &file->nonces, trailer->bytes);
+    draw_nonce(vfs, nonces, trailer->bytes);
 
     if (cb_vfs_head_cipher(place->head) == CB_VFS_AES256_GCM) {
         uint8_t nonce[crypto_aead_aes256gcm_NPUBBYTES] = { 0 };

@@ -17,6 +17,7 @@
 #define CB_VFS_TAG_BYTES      16
 #define CB_VFS_PAGE_BYTES_MIN 512
 #define CB_VFS_PAGE_BYTES_MAX 65536
+#define CB_VFS_TABLE_SUFFIX   "-pages"
 
 /* The first 16 bytes of page 1, as they stand in the file. */
 struct cb_vfs_head {
@@ -28,6 +29,7 @@ enum cb_vfs_domain {
     CB_VFS_DOMAIN_MAIN = 'D',
     CB_VFS_DOMAIN_WAL = 'W',
     CB_VFS_DOMAIN_JOURNAL = 'J',
+    CB_VFS_DOMAIN_VERSIONS = 'V',
 };
 
 /* Where the nonces of one open file come from; zeroed when opened. */
@@ -110,7 +112,8 @@ struct cb_vfs_file {
     bool head_known;
     uint8_t *buffer;
     size_t buffer_size;
-    struct cb_vfs_file *next; /* list of open main files */
+    struct cb_vfs_file *next;         /* list of open main files */
+    struct cb_vfs_versions *versions; /* of a main file that has been read */
 
     union {
         struct cb_vfs_wal wal;
@@ -120,6 +123,7 @@ struct cb_vfs_file {
 };
 
 struct cb_vfs_epoch_keys;
+struct cb_vfs_versions;
 
 struct cb_vfs {
     sqlite3_vfs vfs;
@@ -132,8 +136,9 @@ struct cb_vfs {
     cb_secret *keys;
     cb_secret *epochs; /* expanded AES keys, most recently needed */
     size_t epoch_next;
-    sqlite3_mutex *mutex; /* list of main files, epochs, damage */
+    sqlite3_mutex *mutex; /* lists, page versions, epochs, damage */
     struct cb_vfs_file *main_files;
+    struct cb_vfs_versions *versions;
     bool damaged;
     struct cb_vfs_damage damage;
 };
@@ -148,9 +153,9 @@ void cb_vfs_keys_destroy(cb_vfs *vfs);
  * Seals `size` bytes under the file's next nonce.  The result may be written
  * over what is read.
  */
-void cb_vfs_seal(struct cb_vfs_file *file, const struct cb_vfs_place *place,
-                 const uint8_t *plain, size_t size, uint8_t *sealed,
-                 struct cb_vfs_trailer *trailer);
+void cb_vfs_seal(cb_vfs *vfs, struct cb_vfs_nonces *nonces,
+                 const struct cb_vfs_place *place, const uint8_t *plain,
+                 size_t size, uint8_t *sealed, struct cb_vfs_trailer *trailer);
 
 /* In place; false, and the bytes are zeroed, where it does not verify. */
 CB_NODISCARD bool cb_vfs_unseal(cb_vfs *vfs, const struct cb_vfs_place *place,
@@ -190,6 +195,63 @@ bool cb_vfs_head_find(struct cb_vfs_file *file, const char *suffix);
  * torn tail of log or journal.
  */
 bool cb_vfs_key_fits(struct cb_vfs_file *file, const char *suffix);
+
+/* versions.c; SQLite's codes. */
+
+/* The version of a page or block: its tag, of which half is enough. */
+static inline uint64_t cb_vfs_version_of(const struct cb_vfs_trailer *trailer)
+{
+    return cb_get_u64(trailer->bytes + CB_VFS_NONCE_BYTES);
+}
+
+/*
+ * Finds or makes the object of a main file if *versions is NULL, and reads the
+ * top of its table where the head is another one than before.
+ */
+int cb_vfs_versions_attach(cb_vfs *vfs, const char *path,
+                           const struct cb_vfs_head *head,
+                           struct cb_vfs_versions **versions);
+void cb_vfs_versions_release(struct cb_vfs_versions *versions);
+
+/*
+ * Whether a page that has verified is the newest of its kind; it is where there
+ * is no table.  SQLITE_IOERR_DATA, with the damage noted, where the table does
+ * not verify.
+ */
+int cb_vfs_versions_check(struct cb_vfs_versions *versions, uint64_t page,
+                          const struct cb_vfs_trailer *trailer,
+                          bool *ret_newest);
+
+/* Before a page is written, and after it was: the second cannot fail. */
+int cb_vfs_versions_reserve(struct cb_vfs_versions *versions);
+void cb_vfs_versions_note(struct cb_vfs_versions *versions, uint64_t page,
+                          const struct cb_vfs_trailer *trailer);
+
+/* After the main file was synced; durable when it returns. */
+int cb_vfs_versions_sync(struct cb_vfs_versions *versions, uint64_t page_count,
+                         int flags);
+
+/* A lock was taken: another process may have written in between. */
+void cb_vfs_versions_expire(struct cb_vfs_versions *versions);
+
+bool cb_vfs_versions_unsaved(struct cb_vfs_versions *versions);
+
+/* Whether there is a table, and for how many pages. */
+bool cb_vfs_versions_live(struct cb_vfs_versions *versions,
+                          uint64_t *ret_page_count);
+
+/* There should be one and is not: notes why. */
+void cb_vfs_versions_note_absence(struct cb_vfs_versions *versions);
+
+/* Nothing is compared or noted until a new table stands. */
+void cb_vfs_versions_suspend(struct cb_vfs_versions *versions);
+
+/* The main file was emptied: its table belongs to nothing any more. */
+void cb_vfs_versions_restart(struct cb_vfs_versions *versions);
+
+/* A table of all pages as they are now, under the head attached last. */
+int cb_vfs_versions_build(struct cb_vfs_versions *versions,
+                          sqlite3_file *main_real);
 
 /* register.c */
 void cb_vfs_note_damage(cb_vfs *vfs, enum cb_vfs_kind kind,

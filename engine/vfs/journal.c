@@ -74,8 +74,8 @@ static int store_record(struct cb_vfs_file *file)
     memcpy(tail, checksum, NUMBER_BYTES);
     struct cb_vfs_place place =
         place_of_record(file, journal->record_offset, record);
-    cb_vfs_seal(file, &place, record + NUMBER_BYTES, (size_t)(tail - record),
-                record + NUMBER_BYTES, &trailer);
+    cb_vfs_seal(file->vfs, &file->nonces, &place, record + NUMBER_BYTES,
+                (size_t)(tail - record), record + NUMBER_BYTES, &trailer);
     memcpy(checksum, tail, NUMBER_BYTES);
     memcpy(tail, trailer.bytes, sizeof(trailer.bytes));
     journal->authentic = true;

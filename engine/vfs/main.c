@@ -172,7 +172,8 @@ static int fail_page(struct cb_vfs_file *file, enum cb_vfs_fault fault,
  * the file; *ret_verified says whether an SQLITE_OK can be believed.
  */
 static int load_page(struct cb_vfs_file *file, uint64_t page_number,
-                     uint8_t *page, bool *ret_verified)
+                     uint8_t *page, bool *ret_verified,
+                     struct cb_vfs_trailer *ret_trailer)
 {
     uint32_t page_size = cb_vfs_head_page_size(&file->head);
     int64_t offset = (int64_t)(page_number - 1) * page_size;
@@ -180,6 +181,8 @@ static int load_page(struct cb_vfs_file *file, uint64_t page_number,
     int result =
         file->real->pMethods->xRead(file->real, page, (int)page_size, offset);
     if (result == SQLITE_OK) {
+        memcpy(ret_trailer->bytes, page + page_size - CB_VFS_RESERVED_BYTES,
+               sizeof(ret_trailer->bytes));
         *ret_verified =
             cb_vfs_page_unseal(file->vfs, &file->head, page_number, page);
     }
@@ -202,12 +205,32 @@ static void note_truncation(struct cb_vfs_file *file, const uint8_t *page)
     }
 }
 
+/* A page that verifies may still be an older version of itself. */
+static int check_version(struct cb_vfs_file *file, uint64_t page_number,
+                         const struct cb_vfs_trailer *trailer)
+{
+    bool newest = false;
+    int result = cb_vfs_versions_attach(file->vfs, file->path, &file->head,
+                                        &file->versions);
+    if (result == SQLITE_OK) {
+        result = cb_vfs_versions_check(file->versions, page_number, trailer,
+                                       &newest);
+    }
+    if (result == SQLITE_OK && !newest) {
+        cb_vfs_note_damage(file->vfs, CB_VFS_MAIN, CB_VFS_FAULT_STALE,
+                           file->path, page_number);
+        result = SQLITE_IOERR_DATA;
+    }
+    return result;
+}
+
 static int read_page(struct cb_vfs_file *file, uint64_t page_number,
                      uint8_t *page)
 {
     uint32_t page_size = cb_vfs_head_page_size(&file->head);
+    struct cb_vfs_trailer trailer;
     bool verified = false;
-    int result = load_page(file, page_number, page, &verified);
+    int result = load_page(file, page_number, page, &verified, &trailer);
     if (result == SQLITE_OK && !verified) {
         /* Another connection may have emptied the file and begun anew. */
         struct cb_vfs_head before = file->head;
@@ -219,11 +242,14 @@ static int read_page(struct cb_vfs_file *file, uint64_t page_number,
             return fail_page(file, CB_VFS_FAULT_UNREADABLE, page_number);
         }
         if (memcmp(&before, &file->head, sizeof(before)) != 0) {
-            result = load_page(file, page_number, page, &verified);
+            result = load_page(file, page_number, page, &verified, &trailer);
         }
         if (result == SQLITE_OK && !verified) {
             return fail_page(file, CB_VFS_FAULT_UNREADABLE, page_number);
         }
+    }
+    if (result == SQLITE_OK) {
+        result = check_version(file, page_number, &trailer);
     }
     if (result == SQLITE_IOERR_SHORT_READ) {
         sqlite3_int64 size = 0;
@@ -277,8 +303,9 @@ static int read_headless(struct cb_vfs_file *file, void *bytes, int amount,
 /* The first read of all; see the head of this file. */
 static int read_opening(struct cb_vfs_file *file, void *bytes)
 {
+    struct cb_vfs_trailer trailer;
     bool verified = false;
-    int result = load_page(file, 1, file->buffer, &verified);
+    int result = load_page(file, 1, file->buffer, &verified, &trailer);
     if (result == SQLITE_OK && verified) {
         memcpy(bytes, file->buffer, OPENING_READ_BYTES);
     } else if (result == SQLITE_OK || result == SQLITE_IOERR_SHORT_READ) {
@@ -339,15 +366,27 @@ static int write_page(struct cb_vfs_file *file, uint64_t page_number,
     size_t body_start = page_number == 1 ? CB_VFS_HEAD_BYTES : 0;
     struct cb_vfs_place place = place_of_page(&file->head, page_number);
     struct cb_vfs_trailer trailer;
-    cb_vfs_seal(file, &place, page + body_start, body_end - body_start,
-                file->buffer + body_start, &trailer);
+    int result = cb_vfs_versions_attach(file->vfs, file->path, &file->head,
+                                        &file->versions);
+    if (result == SQLITE_OK) {
+        result = cb_vfs_versions_reserve(file->versions);
+    }
+    if (result != SQLITE_OK) {
+        return result;
+    }
+    cb_vfs_seal(file->vfs, &file->nonces, &place, page + body_start,
+                body_end - body_start, file->buffer + body_start, &trailer);
     if (page_number == 1) {
         memcpy(file->buffer, file->head.bytes, CB_VFS_HEAD_BYTES);
     }
     memcpy(file->buffer + body_end, trailer.bytes, sizeof(trailer.bytes));
-    return file->real->pMethods->xWrite(file->real, file->buffer,
-                                        (int)page_size,
-                                        (int64_t)(page_number - 1) * page_size);
+    result =
+        file->real->pMethods->xWrite(file->real, file->buffer, (int)page_size,
+                                     (int64_t)(page_number - 1) * page_size);
+    if (result == SQLITE_OK) {
+        cb_vfs_versions_note(file->versions, page_number, &trailer);
+    }
+    return result;
 }
 
 /*
@@ -435,8 +474,58 @@ static int main_truncate(sqlite3_file *handle, sqlite3_int64 size)
     result = file->real->pMethods->xTruncate(file->real, size);
     if (result == SQLITE_OK && size == 0) {
         file->head_known = false;
+        if (file->versions != NULL) {
+            cb_vfs_versions_restart(file->versions);
+        }
     }
     return result;
+}
+
+static int save_versions(struct cb_vfs_file *file, int flags)
+{
+    sqlite3_int64 size = 0;
+    if (file->versions == NULL) {
+        return SQLITE_OK;
+    }
+    int result = file->real->pMethods->xFileSize(file->real, &size);
+    return result != SQLITE_OK
+               ? result
+               : cb_vfs_versions_sync(file->versions,
+                                      (uint64_t)size /
+                                          cb_vfs_head_page_size(&file->head),
+                                      flags);
+}
+
+/*
+ * When this has returned, SQLite lets go of the log or journal that could write
+ * these pages again; so the table is durable by then, too.
+ */
+static int main_sync(sqlite3_file *handle, int flags)
+{
+    int result = cb_vfs_file_sync(handle, flags);
+    return result == SQLITE_OK ? save_versions(cb_vfs_file_of(handle), flags)
+                               : result;
+}
+
+/* Without "synchronous" nothing was synced, but the table must be right. */
+static int main_close(sqlite3_file *handle)
+{
+    struct cb_vfs_file *file = cb_vfs_file_of(handle);
+    int saved =
+        file->versions != NULL && cb_vfs_versions_unsaved(file->versions)
+            ? save_versions(file, SQLITE_SYNC_NORMAL)
+            : SQLITE_OK;
+    int closed = cb_vfs_file_close(handle);
+    return saved != SQLITE_OK ? saved : closed;
+}
+
+static int main_lock(sqlite3_file *handle, int level)
+{
+    struct cb_vfs_file *file = cb_vfs_file_of(handle);
+    if (level == SQLITE_LOCK_SHARED && file->versions != NULL) {
+        cb_vfs_versions_expire(file->versions);
+    }
+    return cb_vfs_file_lock(handle, level);
 }
 
 static int main_shared_map(sqlite3_file *handle, int region, int size,
@@ -469,13 +558,13 @@ static int main_shared_unmap(sqlite3_file *handle, int remove)
 /* Version 2: no memory mapping, which would bypass the cipher. */
 const sqlite3_io_methods cb_vfs_main_methods = {
     .iVersion = 2,
-    .xClose = cb_vfs_file_close,
+    .xClose = main_close,
     .xRead = main_read,
     .xWrite = main_write,
     .xTruncate = main_truncate,
-    .xSync = cb_vfs_file_sync,
+    .xSync = main_sync,
     .xFileSize = cb_vfs_file_size,
-    .xLock = cb_vfs_file_lock,
+    .xLock = main_lock,
     .xUnlock = cb_vfs_file_unlock,
     .xCheckReservedLock = cb_vfs_file_check_reserved_lock,
     .xFileControl = cb_vfs_file_control,

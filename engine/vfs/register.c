@@ -155,6 +155,7 @@ int cb_vfs_file_close(sqlite3_file *handle)
         *link = file->next;
     }
     sqlite3_mutex_leave(vfs->mutex);
+    cb_vfs_versions_release(file->versions);
     int result = file->real->pMethods != NULL
                      ? file->real->pMethods->xClose(file->real)
                      : SQLITE_OK;
@@ -298,6 +299,7 @@ static const sqlite3_io_methods *methods_of_kind(enum cb_vfs_kind kind)
     case CB_VFS_JOURNAL: methods = &cb_vfs_journal_methods; break;
     case CB_VFS_TEMPORARY: methods = &cb_vfs_temporary_methods; break;
     case CB_VFS_SUPER_JOURNAL: methods = &cb_vfs_plain_methods; break;
+    case CB_VFS_TABLE: break;
     }
     return methods;
 }
@@ -492,7 +494,7 @@ void cb_vfs_destroy(cb_vfs *vfs)
     if (vfs == NULL) {
         return;
     }
-    CB_ASSERT(vfs->main_files == NULL);
+    CB_ASSERT(vfs->main_files == NULL && vfs->versions == NULL);
     (void)sqlite3_vfs_unregister(&vfs->vfs);
     cb_vfs_keys_destroy(vfs);
     sqlite3_mutex_free(vfs->mutex);

@@ -40,32 +40,71 @@
  * and tag of every block in memory too.  Super-journals hold file names only
  * and are clear.
  *
+ * Table of page versions, "-pages" behind the database's name, for a file that
+ * is tracked (cb_vfs_track).  The version of a page is the first half of its
+ * tag.  Blocks of 4 KiB hold 508 versions each, a leaf of pages, a group of
+ * leaves; the top holds the versions of up to 512 groups and those pages that
+ * were written since their leaf was.  Top and blocks have two places each, used
+ * in turn, so that what stands is never written over:
+ *
+ *   top, twice    | "CBPV" | version 1 | zeros 3 | generation 8 |
+ *                 | ciphertext: pages 8, count 4, zeros 4, group versions
+ *                 |   512 x 8, count x (page number 4, version 8), zeros |
+ *                 | N 16 | tag 16 |                           16,384 in all
+ *   block, twice  | ciphertext: 508 x version 8 | N 16 | tag 16 |
+ *   authenticated | 'V' | head 16 | block number 8 (top: all ones) |
+ *                 | first 16 bytes (top only) |
+ *
+ * Group g is block 509 g, its leaf l block 509 g + 1 + l; block b stands at
+ * 32768 + 8192 b.  The lowest bit of a block's version is not its tag's, but
+ * says which of the two places it has.
+ *
+ * The table is written when SQLite syncs the database, after it and before the
+ * log may be emptied or the journal deleted; of versions.h, T1 to T3 say why
+ * no cut leaves a sound page called stale.  Opening reads the top, a page the
+ * two blocks above it, once.
+ *
  * Keys.  crypto_kdf, context "casedb01", from the master key, one for each pair
  * of cipher and kind of file: number 3 * (cipher - 1) + 1 for the database, + 2
- * for the log, + 3 for the journal.  N is epoch 10 | generation 2 | counter 4,
- * see cipher.c for why it never repeats.  XChaCha20-Poly1305 takes N followed
- * by 8 zero bytes as its nonce; AES-256-GCM has a key of its own for each epoch
- * (BLAKE2b of "casebound vfs epoch v1" and the epoch, keyed) and takes 6 zero
- * bytes, generation and counter.
+ * for the log, + 3 for the journal; 100 + cipher for the table.  N is epoch 10
+ * | generation 2 | counter 4, see cipher.c for why it never repeats.
+ * XChaCha20-Poly1305 takes N followed by 8 zero bytes as its nonce; AES-256-GCM
+ * has a key of its own for each epoch (BLAKE2b of "casebound vfs epoch v1" and
+ * the epoch, keyed) and takes 6 zero bytes, generation and counter.
  *
  * What is found: a changed, swapped, zeroed, missing or foreign page, frame or
  * record, a wrong key, and committed frames of the log that can no longer be
  * reached because one before them was damaged.  The error names file and page.
+ * In a tracked file also an older version of a page put back in its place: when
+ * it is read, and by the scrub in pages that nothing reads.  All its pages
+ * belong to one state of the store.
  *
- * What is not found here: an older version of the same page put back in its
- * place, an older copy of the whole file, and a log cut off at its end or
- * damaged in its last transaction only, which looks like a power cut.  A page
- * cipher has no memory; the chain of entries inside the store and the witness
- * outside it must find these.
+ * What is not found here: that this state is an older one.  Database and table
+ * put back together, from one backup, agree with each other; so does a database
+ * with the newer top of its table destroyed and its pages put back to the state
+ * of the older top, one checkpoint before.  And a log cut off at its end, or
+ * damaged in its last transaction only, looks like a power cut.  The witness
+ * outside, which counts commits, finds these when the store is opened, and the
+ * hub at the next sync.  An older database beside a newer table is found here,
+ * page by page.
+ *
+ * That a table belongs to the file at all stands in the store itself (meta,
+ * "pages.tracked"), on a page that the table covers.  A file that was never
+ * tracked has the former protection: an older page of it is not found.
  *
  * What a thief of the disk still learns: sizes of files, page numbers and the
  * time and order of writes in log and journal, how many transactions were
  * written and how large, which pages changed between two copies, which cipher
- * is in use, file names.  No byte of content and no length of a field.
+ * is in use, file names.  The table adds how many checkpoints there were since
+ * tracking began, and which ranges of 508 pages changed last; who has the pages
+ * sees that anyway.  No byte of content and no length of a field.
  *
  * Demands on the connection: cb_vfs_prepare before the first write;
  * synchronous FULL or better (a record that the journal's header counts is
- * taken for durable); no change of the page size once the file has pages.
+ * taken for durable); no change of the page size once the file has pages.  A
+ * tracked file is written by one process at a time, and in WAL mode: with a
+ * rollback journal it works, but a page that was free before and after a
+ * transaction that a crash cut off may be called stale by the scrub.
  */
 #ifndef CASEBOUND_VFS_VFS_H
 #define CASEBOUND_VFS_VFS_H
@@ -90,6 +129,7 @@ enum cb_vfs_kind {
     CB_VFS_JOURNAL,
     CB_VFS_TEMPORARY,
     CB_VFS_SUPER_JOURNAL,
+    CB_VFS_TABLE, /* of page versions */
 };
 
 enum cb_vfs_fault {
@@ -101,11 +141,14 @@ enum cb_vfs_fault {
                                  be reached */
     CB_VFS_FAULT_NEWER,       /* the head names a version we do not know */
     CB_VFS_FAULT_CIPHER,      /* the head names a cipher this machine lacks */
+    CB_VFS_FAULT_STALE,       /* the number's page is an older one of this
+                                 file */
+    CB_VFS_FAULT_MISSING,     /* there is no table where one must be */
 };
 
 #define CB_VFS_PATH_BYTES 512
 
-/* Pages, frames and records count from 1. */
+/* Pages, frames, records and blocks count from 1; block 0 is the top. */
 struct cb_vfs_damage {
     enum cb_vfs_kind kind;
     enum cb_vfs_fault fault;
@@ -156,9 +199,42 @@ void cb_vfs_forget_damage(cb_vfs *vfs);
 cb_status cb_vfs_explain(const struct cb_vfs_damage *damage,
                          cb_error *reterr_error);
 
+/* Tells one file from another; part of its head. */
+#define CB_VFS_IDENTITY_BYTES 8
+
+/*
+ * Which file a connection has open, and whether the versions of its pages are
+ * tracked.  CB_IO, also while the file has no page.
+ */
+CB_NODISCARD cb_status
+cb_vfs_identify(sqlite3 *database, const char *schema,
+                uint8_t ret_identity[CB_VFS_IDENTITY_BYTES], bool *ret_tracked,
+                cb_error *reterr_error);
+
+/*
+ * Takes the present version of every page for the newest, and tracks from now
+ * on.  Reads the end of every page once and empties the log.  Also makes a
+ * damaged or lost table anew; by that it forgives an older page that was put
+ * back before, so whoever repairs should have scrubbed, and say what it found.
+ * Cut at any moment, a table that was there may be damaged, never the database.
+ * CB_IN_USE, CB_NO_SPACE, CB_NO_MEMORY, CB_IO.
+ */
+CB_NODISCARD cb_status cb_vfs_track(sqlite3 *database, const char *schema,
+                                    cb_error *reterr_error);
+
+/*
+ * For who knows that the file was tracked: CB_OK where it is, CB_DAMAGED, also
+ * as cb_vfs_damage, where its table is missing or does not verify, CB_NEWER,
+ * CB_IO.
+ */
+CB_NODISCARD cb_status cb_vfs_demand_tracking(sqlite3 *database,
+                                              const char *schema,
+                                              cb_error *reterr_error);
+
 struct cb_vfs_scrub_result {
     uint64_t pages;
     uint64_t damaged;
+    bool tracked; /* so stale pages were looked for, too */
     enum cb_vfs_cipher cipher;
 };
 
@@ -167,12 +243,12 @@ typedef void (*cb_vfs_scrub_callback)(void *context,
 
 /*
  * Reads and checks every page of a database file, the unused ones too, which
- * SQLite's own integrity check never reads.  The file may be open through this
- * VFS; a checkpoint must have emptied the log, because a page that the log
- * still holds may be torn in the file.  The callback may be NULL.
- * CB_OK also where pages are damaged: the result counts them.  CB_IO where the
- * file cannot be read, CB_NEWER, CB_REFUSED, CB_WRONG_KEY where there is no
- * head of ours.
+ * SQLite's own integrity check never reads, and the table of a tracked file.
+ * The file may be open through this VFS; a checkpoint must have emptied the
+ * log, because a page that the log still holds may be torn in the file.  The
+ * callback may be NULL. CB_OK also where pages are damaged: the result counts
+ * them.  CB_IO where the file cannot be read, CB_NEWER, CB_REFUSED,
+ * CB_WRONG_KEY where there is no head of ours.
  */
 CB_NODISCARD cb_status cb_vfs_scrub(cb_vfs *vfs, const char *path,
                                     cb_vfs_scrub_callback callback,

@@ -136,7 +136,7 @@ static int store_frame(struct cb_vfs_file *file, uint64_t index)
     file->state.wal.commit_unsynced = is_commit(frame);
     memcpy(tail, frame + CHECKSUM_OFFSET, CHECKSUM_BYTES);
     struct cb_vfs_place place = place_of_frame(file, index, frame);
-    cb_vfs_seal(file, &place, frame + FRAME_HEADER_BYTES,
+    cb_vfs_seal(file->vfs, &file->nonces, &place, frame + FRAME_HEADER_BYTES,
                 size - FRAME_HEADER_BYTES - CB_VFS_RESERVED_BYTES +
                     CHECKSUM_BYTES,
                 frame + FRAME_HEADER_BYTES, &trailer);

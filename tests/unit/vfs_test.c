@@ -288,7 +288,8 @@ static void seal_once(struct vfs_fixture *fixture, struct cb_vfs_file *file,
                                   .position = 1 };
     uint8_t bytes[64] = { 0 };
     file->vfs = fixture->vfs;
-    cb_vfs_seal(file, &place, bytes, sizeof bytes, bytes, trailer);
+    cb_vfs_seal(file->vfs, &file->nonces, &place, bytes, sizeof bytes, bytes,
+                trailer);
 }
 
 Test(vfs, never_uses_a_nonce_twice)
