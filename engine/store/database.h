@@ -74,6 +74,26 @@ void cb_database_close(cb_database *database);
 CB_NODISCARD cb_status cb_database_migrate(cb_database *database,
                                            cb_error *reterr_error);
 
+/*
+ * pages.c: a file that is known to be tracked must have its table; any other is
+ * tracked from now on, with `anew` also one that has a table.  Part of opening.
+ * CB_DAMAGED, and what cb_vfs_track returns.
+ */
+CB_NODISCARD cb_status cb_database_demand_pages(cb_database *database,
+                                                cb_error *reterr_error);
+CB_NODISCARD cb_status cb_database_track_pages(cb_database *database, bool anew,
+                                               cb_error *reterr_error);
+
+/*
+ * For repair, where opening fails because the table of page versions is lost or
+ * damaged: makes it of the pages as they are.  That forgives an older page that
+ * was put back; cb_vfs_track says what must be done before.  Statuses as of
+ * cb_database_open.
+ */
+CB_NODISCARD cb_status
+cb_database_rebuild_pages(const cb_environment *environment, const char *path,
+                          const cb_secret *master_key, cb_error *reterr_error);
+
 /* The cipher that this machine is fastest with. */
 enum cb_vfs_cipher cb_database_best_cipher(void);
 

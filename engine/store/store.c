@@ -223,6 +223,20 @@ static cb_status fill_new(cb_store *store, cb_error *error)
     return cb_identity_load(store, error);
 }
 
+/* What a failed creation has left; its first file first. */
+static void take_away(const cb_environment *environment, const char *folder)
+{
+    const char *const names[] = { "casebook.db", "casebook.db-wal",
+                                  "casebook.db-pages" };
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        char *path = cb_store_path(folder, names[i]);
+        if (path != NULL) {
+            (void)environment->remove_file(environment->context, path, NULL);
+        }
+        free(path);
+    }
+}
+
 /*
  * unlock.json is written last: until it is there, there is no store.  What a
  * failure leaves is taken away; a crash leaves a database that nothing opens.
@@ -235,10 +249,9 @@ cb_status cb_store_create(const cb_store_options *options,
     cb_store *store = NULL;
     char *unlock_path = cb_store_path(options->folder, "unlock.json");
     char *database_path = cb_store_path(options->folder, "casebook.db");
-    char *log_path = cb_store_path(options->folder, "casebook.db-wal");
     bool made = false;
     cb_status status = CB_OK;
-    if (unlock_path == NULL || database_path == NULL || log_path == NULL) {
+    if (unlock_path == NULL || database_path == NULL) {
         status = cb_error_set(reterr_error, CB_NO_MEMORY, "out of memory");
         goto out;
     }
@@ -288,13 +301,10 @@ cb_status cb_store_create(const cb_store_options *options,
 out:
     cb_store_close(store);
     if (made) {
-        (void)environment->remove_file(environment->context, database_path,
-                                       NULL);
-        (void)environment->remove_file(environment->context, log_path, NULL);
+        take_away(environment, options->folder);
     }
     free(unlock_path);
     free(database_path);
-    free(log_path);
     return status;
 }
 

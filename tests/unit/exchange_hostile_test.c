@@ -372,19 +372,22 @@ Test(exchange_hostile, finds_an_older_database_by_its_witness,
      .init = exchange_begin, .fini = exchange_end)
 {
     char path[STORE_KIT_PATH_BYTES];
-    char command[4 * STORE_KIT_PATH_BYTES];
+    char command[6 * STORE_KIT_PATH_BYTES];
     cb_case_id case_id = store_kit_case(anna);
     cb_store_close(anna);
     store_kit_path(&kit, "Anna", path);
-    snprintf(command, sizeof command, "cp %s/casebook.db %s/kept", path, path);
+    snprintf(command, sizeof command,
+             "cp %s/casebook.db %s/kept; cp %s/casebook.db-pages %s/kept-pages",
+             path, path, path, path);
     cr_assert(system(command) == 0);
     anna = store_kit_open(&kit, "Anna");
     store_kit_person(anna, &case_id, "victim", "Ash");
     expect_ok(cb_exchange_write_witness(anna, test_error()));
     cb_store_close(anna);
     snprintf(command, sizeof command,
-             "cp %s/kept %s/casebook.db; rm -f %s/casebook.db-wal", path, path,
-             path);
+             "cp %s/kept %s/casebook.db; rm -f %s/casebook.db-wal;"
+             "cp %s/kept-pages %s/casebook.db-pages",
+             path, path, path, path, path);
     cr_assert(system(command) == 0);
 
     anna = store_kit_open(&kit, "Anna");
