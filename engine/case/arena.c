@@ -38,6 +38,7 @@ void *cb_arena_allocate(cb_arena *arena, size_t count, size_t size)
             return NULL;
         }
         block->size = room;
+        arena->size += room;
         block->next = arena->blocks;
         arena->blocks = block;
     }
@@ -92,6 +93,7 @@ void cb_arena_clear(cb_arena *arena)
         block = next;
     }
     arena->blocks = NULL;
+    arena->size = 0;
     arena->failed = false;
 }
 

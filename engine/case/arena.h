@@ -13,6 +13,7 @@ typedef struct cb_arena_block cb_arena_block;
 
 typedef struct cb_arena {
     cb_arena_block *blocks;
+    size_t size; /* of all blocks */
     bool failed;
 } cb_arena;
 

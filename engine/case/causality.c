@@ -22,6 +22,8 @@ typedef struct places {
     size_t count;
 } places;
 
+typedef size_t (*finder)(const cb_case_state *state, const cb_hash *hash);
+
 static bool is_held(const places *held, const cb_place *place)
 {
     return held->count > 0 && bsearch(place, held->items, held->count,
@@ -54,7 +56,7 @@ static size_t find_sorted(const cb_case_state *state, const cb_hash *hash)
  * CB_DEPENDENCIES_MAX of too many.  The rest counts as not known: the entry
  * replaces less, and what it says still counts.
  */
-static bool read_group(cb_case_state *state, const places *held,
+static bool read_group(cb_case_state *state, const places *held, finder find,
                        const json_t *group, cb_case_entry *entry, size_t *named)
 {
     const json_t *heads = cb_json_array(group, "heads");
@@ -80,9 +82,10 @@ static bool read_group(cb_case_state *state, const places *held,
             return false;
         }
         (*named)++;
-        size_t found = find_sorted(state, &hash);
+        size_t found = find(state, &hash);
         if (found == CB_NOTHING) {
             entry->dep_missing = entry->dep_missing || visible;
+            state->passed_over = state->passed_over || !visible;
             continue;
         }
         entry->deps[entry->dep_count] = found;
@@ -91,7 +94,7 @@ static bool read_group(cb_case_state *state, const places *held,
     return true;
 }
 
-static void read_deps(cb_case_state *state, const places *held,
+static void read_deps(cb_case_state *state, const places *held, finder find,
                       cb_case_entry *entry)
 {
     const json_t *groups = cb_json_array(entry->body, "deps");
@@ -110,7 +113,7 @@ static void read_deps(cb_case_state *state, const places *held,
     }
     named = 0;
     for (size_t i = 0; i < json_array_size(groups) && !entry->deps_cut; i++) {
-        if (!read_group(state, held, json_array_get(groups, i), entry,
+        if (!read_group(state, held, find, json_array_get(groups, i), entry,
                         &named)) {
             entry->well_formed = false;
             break;
@@ -315,6 +318,31 @@ static int compare_descending(const void *a, const void *b)
     return left > right ? -1 : left < right;
 }
 
+/* What an entry knows, of what its causes know, into its row of zeroes. */
+static void spread(cb_case_state *state, size_t at)
+{
+    cb_case_entry *entry = &state->entries[at];
+    uint64_t *row = state->knowledge + state->knowledge_offset[at];
+    if (entry->dep_count > 1) {
+        qsort(entry->deps, entry->dep_count, sizeof *entry->deps,
+              compare_descending);
+    }
+    for (size_t d = 0; d < entry->dep_count; d++) {
+        size_t cause = entry->deps[d];
+        size_t depth = state->entries[cause].depth + 1;
+        entry->depth = depth > entry->depth ? depth : entry->depth;
+        if (cb_case_knows(state, at, cause)) {
+            continue; /* by way of a later one */
+        }
+        const uint64_t *known =
+            state->knowledge + state->knowledge_offset[cause];
+        for (size_t w = 0; w <= cause / 64; w++) {
+            row[w] |= known[w];
+        }
+        row[cause / 64] |= UINT64_C(1) << (cause % 64);
+    }
+}
+
 static cb_status spread_knowledge(cb_case_state *state, cb_error *error)
 {
     size_t words = 0;
@@ -323,36 +351,18 @@ static cb_status spread_knowledge(cb_case_state *state, cb_error *error)
     if (state->knowledge_offset == NULL) {
         return cb_arena_check(&state->arena, error);
     }
-    for (size_t i = 0; i < state->counted; i++) {
+    for (size_t i = 0; i <= state->counted; i++) {
         state->knowledge_offset[i] = words;
         words += i / 64 + 1;
     }
     state->knowledge =
-        cb_arena_allocate(&state->arena, words + 1, sizeof *state->knowledge);
+        cb_arena_allocate(&state->arena, words, sizeof *state->knowledge);
     if (state->knowledge == NULL) {
         return cb_arena_check(&state->arena, error);
     }
+    state->knowledge_capacity = words;
     for (size_t i = 0; i < state->counted; i++) {
-        cb_case_entry *entry = &state->entries[i];
-        uint64_t *row = state->knowledge + state->knowledge_offset[i];
-        if (entry->dep_count > 1) {
-            qsort(entry->deps, entry->dep_count, sizeof *entry->deps,
-                  compare_descending);
-        }
-        for (size_t d = 0; d < entry->dep_count; d++) {
-            size_t cause = entry->deps[d];
-            size_t depth = state->entries[cause].depth + 1;
-            entry->depth = depth > entry->depth ? depth : entry->depth;
-            if (cb_case_knows(state, i, cause)) {
-                continue; /* by way of a later one */
-            }
-            const uint64_t *known =
-                state->knowledge + state->knowledge_offset[cause];
-            for (size_t w = 0; w <= cause / 64; w++) {
-                row[w] |= known[w];
-            }
-            row[cause / 64] |= UINT64_C(1) << (cause % 64);
-        }
+        spread(state, i);
     }
     return CB_OK;
 }
@@ -389,7 +399,7 @@ cb_status cb_case_order(cb_case_state *state, cb_error *reterr_error)
         return status;
     }
     for (size_t i = 0; i < state->entry_count; i++) {
-        read_deps(state, &held, &state->entries[i]);
+        read_deps(state, &held, find_sorted, &state->entries[i]);
     }
     status = cb_arena_check(&state->arena, reterr_error);
     if (status == CB_OK) {
@@ -412,4 +422,37 @@ cb_status cb_case_order(cb_case_state *state, cb_error *reterr_error)
         status = spread_knowledge(state, reterr_error);
     }
     return status;
+}
+
+bool cb_case_order_last(cb_case_state *state, cb_case_entry *entry)
+{
+    const places nothing = { 0 };
+    const bool placed = entry->well_formed;
+    const bool passed_over = state->passed_over;
+    state->passed_over = false;
+    read_deps(state, &nothing, cb_case_find_entry, entry);
+    bool found = !state->passed_over;
+    state->passed_over = passed_over;
+    if (!found || state->arena.failed) {
+        return false;
+    }
+    /* Whatever was passed over for want of its place would have to wait now. */
+    bool held = !passed_over || !placed;
+    for (size_t i = 0; i < state->counted && !held; i++) {
+        held = state->entries[i].well_formed &&
+               compare_places(&state->entries[i].place, &entry->place) == 0;
+    }
+    return held;
+}
+
+bool cb_case_knows_all(cb_case_state *state, size_t last)
+{
+    const uint64_t *row = state->knowledge + state->knowledge_offset[last];
+    spread(state, last);
+    for (size_t i = 0; i < last / 64; i++) {
+        if (row[i] != UINT64_MAX) {
+            return false;
+        }
+    }
+    return row[last / 64] == (UINT64_C(1) << (last % 64)) - 1;
 }

@@ -403,34 +403,53 @@ bool cb_record_is_made_by(const cb_case_record *record,
            (record->side == 0 || class == record->side);
 }
 
-cb_status cb_case_make_records(cb_case_state *state, cb_error *reterr_error)
+/* Each operation makes one record at most. */
+static bool make_room(cb_case_state *state, size_t more)
 {
-    size_t most = state->op_count + 1;
+    size_t wanted = state->record_count + more;
+    if (wanted <= state->record_capacity) {
+        return true;
+    }
+    size_t capacity =
+        state->record_count == 0 ? wanted : wanted + state->record_count / 2;
+    cb_case_record *records =
+        cb_arena_allocate(&state->arena, capacity, sizeof *records);
+    if (records == NULL) {
+        return false;
+    }
+    if (state->record_count > 0) {
+        memcpy(records, state->records, state->record_count * sizeof *records);
+    }
+    state->records = records;
+    state->record_capacity = capacity;
+    return true;
+}
+
+cb_status cb_case_make_records(cb_case_state *state, cb_op *ops, size_t count,
+                               cb_error *reterr_error)
+{
+    size_t most = count + 1;
     creation *items = calloc(most, sizeof *items);
     family *families = calloc(most, sizeof *families);
     uint64_t *creators = calloc(state->counted / 64 + 1, sizeof *creators);
-    state->records =
-        cb_arena_allocate(&state->arena, most, sizeof *state->records);
     bool complete = items != NULL && families != NULL && creators != NULL &&
-                    state->records != NULL;
-    for (size_t first = 0, end = 0; first < state->op_count && complete;
-         first = end) {
+                    make_room(state, count);
+    for (size_t first = 0, end = 0; first < count && complete; first = end) {
         end = first + 1;
-        while (end < state->op_count &&
-               memcmp(&state->ops[end].record, &state->ops[first].record,
-                      sizeof(cb_record_id)) == 0) {
+        while (end < count && memcmp(&ops[end].record, &ops[first].record,
+                                     sizeof(cb_record_id)) == 0) {
             end++;
         }
-        cb_case_record draft = { .id = state->ops[first].record,
+        cb_case_record draft = { .id = ops[first].record,
                                  .created = CB_NOTHING,
                                  .struck_by = CB_NOTHING,
-                                 .first_op = first,
+                                 .ops = &ops[first],
                                  .op_count = end - first };
-        size_t found = collect(state, &state->ops[first], end - first, items);
+        size_t found = collect(state, &ops[first], end - first, items);
         if (found > 0) {
             add_siblings(state, items, found, families, draft, creators);
         } else {
-            add_part(state, &state->ops[first], end - first, draft);
+            add_part(state, &ops[first], end - first, draft);
         }
     }
     free(items);

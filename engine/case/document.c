@@ -370,9 +370,13 @@ static void put_judgements(const cb_case_state *state, cb_buffer *text)
     cb_buffer_append_text(text, "]");
 }
 
-cb_status cb_case_write_text(cb_case_state *state, cb_error *reterr_error)
+cb_status cb_case_state_write(cb_case_state *state, cb_error *reterr_error)
 {
     cb_buffer *text = &state->text;
+    if (state->text_written) {
+        return CB_OK;
+    }
+    cb_buffer_reset(text);
     cb_buffer_append_text(text, "{\"case\":");
     put_hex(text, state->id.bytes, sizeof state->id.bytes);
     cb_buffer_append_format(text, ",\"entries\":%zu,", state->counted);
@@ -400,6 +404,7 @@ cb_status cb_case_write_text(cb_case_state *state, cb_error *reterr_error)
     if (status == CB_OK) {
         cb_hash_domain("case state", cb_span_of_buffer(text),
                        &state->fingerprint);
+        state->text_written = true;
     }
     return status;
 }
@@ -408,12 +413,14 @@ cb_status cb_case_write_text(cb_case_state *state, cb_error *reterr_error)
 
 cb_span cb_case_state_text(const cb_case_state *state)
 {
+    CB_ASSERT(state->text_written);
     return cb_span_of_buffer(&state->text);
 }
 
 cb_status cb_case_state_document(const cb_case_state *state,
                                  json_t **ret_document, cb_error *reterr_error)
 {
+    CB_ASSERT(state->text_written);
     json_t *document =
         json_loadb((const char *)state->text.bytes, state->text.size, 0, NULL);
     if (document == NULL) {
@@ -425,6 +432,7 @@ cb_status cb_case_state_document(const cb_case_state *state,
 
 cb_hash cb_case_state_fingerprint(const cb_case_state *state)
 {
+    CB_ASSERT(state->text_written);
     return state->fingerprint;
 }
 

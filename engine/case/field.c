@@ -15,13 +15,7 @@ static int compare_writes(const void *a, const void *b)
 {
     const cb_write *left = a;
     const cb_write *right = b;
-    int order = 0;
-    if (left->record != right->record) {
-        order = left->record < right->record ? -1 : 1;
-    }
-    if (order == 0) {
-        order = strcmp(left->name, right->name);
-    }
+    int order = strcmp(left->name, right->name);
     if (order == 0 && left->entry != right->entry) {
         order = left->entry < right->entry ? -1 : 1;
     }
@@ -70,6 +64,10 @@ static size_t find_heads(const cb_case_state *state, cb_write *writes,
 {
     size_t latest_count = 0;
     size_t heads = 0;
+    if (count == 1 && writes->kind != CB_OP_RESOLVE) {
+        writes->head = true;
+        return 1;
+    }
     mark_named(state, writes, count);
     for (size_t k = count; k > 0; k--) {
         cb_write *write = &writes[k - 1];
@@ -245,7 +243,6 @@ static void merge_field(cb_case_state *state, cb_write *writes, size_t count,
     size_t heads = find_heads(state, writes, count, latest);
     *merged = (cb_merged){ .name = writes->name,
                            .field = writes->field,
-                           .record = writes->record,
                            .writes = writes,
                            .write_count = count };
     merged->heads =
@@ -265,37 +262,36 @@ static void merge_field(cb_case_state *state, cb_write *writes, size_t count,
     }
 }
 
-cb_status cb_case_merge_fields(cb_case_state *state, cb_error *reterr_error)
+cb_status cb_case_merge_fields(cb_case_state *state, size_t record,
+                               cb_error *reterr_error)
 {
+    cb_case_record *target = &state->records[record];
     size_t count = state->write_count;
-    if (count > 1) {
-        qsort(state->writes, count, sizeof *state->writes, compare_writes);
-    }
+    cb_write *writes =
+        cb_arena_allocate(&state->arena, count + 1, sizeof *writes);
     cb_merged *fields =
         cb_arena_allocate(&state->arena, count + 1, sizeof *fields);
     size_t *latest =
         cb_arena_allocate(&state->arena, count + 1, sizeof *latest);
     cb_status status = cb_arena_check(&state->arena, reterr_error);
-    if (status != CB_OK) {
+    if (status != CB_OK || count == 0) {
         return status;
     }
-    size_t field_count = 0;
+    memcpy(writes, state->writes, count * sizeof *writes);
+    if (count > 1) {
+        qsort(writes, count, sizeof *writes, compare_writes);
+    }
+    target->fields = fields;
+    target->field_count = 0;
     for (size_t first = 0; first < count;) {
         size_t end = first + 1;
         while (end < count &&
-               state->writes[end].record == state->writes[first].record &&
-               strcmp(state->writes[end].name, state->writes[first].name) ==
-                   0) {
+               strcmp(writes[end].name, writes[first].name) == 0) {
             end++;
         }
-        cb_case_record *record = &state->records[state->writes[first].record];
-        if (record->field_count == 0) {
-            record->fields = &fields[field_count];
-        }
-        merge_field(state, &state->writes[first], end - first, latest,
-                    &fields[field_count]);
-        record->field_count++;
-        field_count++;
+        merge_field(state, &writes[first], end - first, latest,
+                    &fields[target->field_count]);
+        target->field_count++;
         first = end;
     }
     return cb_arena_check(&state->arena, reterr_error);

@@ -8,11 +8,49 @@
 
 typedef cb_status (*step)(cb_case_state *state, cb_error *error);
 
+static cb_status run(cb_case_state *state, const step *steps, size_t count,
+                     cb_error *error)
+{
+    cb_status status = CB_OK;
+    for (size_t i = 0; i < count && status == CB_OK; i++) {
+        status = steps[i](state, error);
+    }
+    return status;
+}
+
+/* What these say stays until another entry touches the same record. */
+static cb_status keep_noted(cb_case_state *state, cb_error *error)
+{
+    (void)error;
+    state->noted = state->issues;
+    state->noted_count = state->issue_count;
+    return CB_OK;
+}
+
+cb_status cb_case_derive(cb_case_state *state, cb_error *reterr_error)
+{
+    static const step steps[] = { cb_case_find_conflicts, cb_case_practise,
+                                  cb_case_judge, cb_case_close_issues };
+    state->issue_capacity = state->noted_count + 8;
+    state->issues = cb_arena_allocate(&state->arena, state->issue_capacity,
+                                      sizeof *state->issues);
+    if (state->issues == NULL) {
+        return cb_arena_check(&state->arena, reterr_error);
+    }
+    if (state->noted_count > 0) {
+        memcpy(state->issues, state->noted,
+               state->noted_count * sizeof *state->noted);
+    }
+    state->issue_count = state->noted_count;
+    state->decisions_by_issue = NULL;
+    state->text_written = false;
+    return run(state, steps, sizeof steps / sizeof *steps, reterr_error);
+}
+
 static const step steps[] = {
-    cb_case_order,        cb_case_collect,         cb_case_write,
-    cb_case_merge_fields, cb_case_merge_registers, cb_case_find_conflicts,
-    cb_case_practise,     cb_case_judge,           cb_case_close_issues,
-    cb_case_write_text,
+    cb_case_order,  cb_case_collect,     cb_case_find_forks,
+    cb_case_write,  keep_noted,          cb_case_merge_registers,
+    cb_case_derive, cb_case_state_write,
 };
 
 cb_status cb_fold(const cb_model *model, const cb_fact *facts, size_t count,
@@ -32,11 +70,11 @@ cb_status cb_fold(const cb_model *model, const cb_fact *facts, size_t count,
         goto out;
     }
     status = cb_case_read(state, facts, count, reterr_error);
-    for (size_t i = 0; i < sizeof steps / sizeof *steps && status == CB_OK;
-         i++) {
-        status = steps[i](state, reterr_error);
+    if (status == CB_OK) {
+        status = run(state, steps, sizeof steps / sizeof *steps, reterr_error);
     }
     if (status == CB_OK) {
+        state->folded_bytes = state->arena.size;
         *ret_state = state;
         state = NULL;
     }

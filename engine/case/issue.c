@@ -112,23 +112,33 @@ static int compare_decisions(const void *a, const void *b)
     return order != 0 ? order : left < right ? -1 : left > right;
 }
 
-/* Once: a case has many issues, and a hostile one many decisions. */
+/*
+ * Once: a case has many issues, and a hostile one many decisions.  Those of the
+ * records count: what else state->decisions holds was taken again since.
+ */
 static bool index_decisions(cb_case_state *state)
 {
     if (state->decisions_by_issue != NULL) {
         return true;
     }
+    size_t count = 0;
     state->decisions_by_issue = cb_arena_allocate(
         &state->arena, state->decision_count + 1, sizeof(const cb_decision *));
     if (state->decisions_by_issue == NULL) {
         return false;
     }
-    for (size_t i = 0; i < state->decision_count; i++) {
-        state->decisions_by_issue[i] = &state->decisions[i];
+    for (size_t r = 0; r < state->record_count; r++) {
+        const cb_case_record *record = &state->records[r];
+        for (size_t d = 0; d < record->decision_count; d++) {
+            state->decisions_by_issue[count] =
+                &state->decisions[record->first_decision + d];
+            count++;
+        }
     }
-    if (state->decision_count > 1) {
-        qsort(state->decisions_by_issue, state->decision_count,
-              sizeof(const cb_decision *), compare_decisions);
+    state->indexed_count = count;
+    if (count > 1) {
+        qsort(state->decisions_by_issue, count, sizeof(const cb_decision *),
+              compare_decisions);
     }
     return true;
 }
@@ -136,7 +146,7 @@ static bool index_decisions(cb_case_state *state)
 static size_t first_about(const cb_case_state *state, const cb_issue *issue)
 {
     size_t low = 0;
-    size_t high = state->decision_count;
+    size_t high = state->indexed_count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
         if (memcmp(state->decisions_by_issue[middle]->issue, issue->id,
@@ -210,7 +220,7 @@ const cb_decision *cb_case_decision(cb_case_state *state, const cb_issue *about)
     }
     size_t first = first_about(state, &issue);
     size_t end = first;
-    while (end < state->decision_count &&
+    while (end < state->indexed_count &&
            memcmp(state->decisions_by_issue[end]->issue, issue.id,
                   sizeof issue.id) == 0) {
         end++;

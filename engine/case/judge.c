@@ -15,16 +15,32 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool is_gated(const cb_case_record *record)
+/* A row in which not all three answers are "allowed". */
+typedef struct judged_rule {
+    cb_judgement judgement;
+    bool reported;  /* an alert says so, unless a merge row has said it */
+    bool knowingly; /* it was not allowed on what the author knew, either */
+} judged_rule;
+
+/*
+ * What the rules say of one record.  It stays true until an entry changes the
+ * record, or one of a type that was looked at: an entry that knew the record
+ * is on neither of the two bases on which one that happened is judged, but some
+ * of what the rules look up they take as it stands now.
+ */
+typedef struct cb_judged {
+    uint64_t looked_at; /* see cb_type_bit */
+    size_t steps;       /* that it took */
+    judged_rule *rules;
+    size_t count;
+} cb_judged;
+
+static bool is_gated_type(const char *type_name)
 {
-    if (record->type == NULL || record->created == CB_NOTHING ||
-        record->struck) {
-        return false;
-    }
     for (size_t i = 0; i < cb_rule_count(); i++) {
         const char *words = cb_rule_get(i)->speaks_of;
-        size_t length = strlen(record->type_name);
-        const char *found = strstr(words, record->type_name);
+        size_t length = strlen(type_name);
+        const char *found = strstr(words, type_name);
         if (found != NULL && (found == words || found[-1] == ' ') &&
             (found[length] == '\0' || found[length] == ' ')) {
             return true;
@@ -122,7 +138,7 @@ static size_t find_override(const cb_case_state *state,
     size_t found = CB_NOTHING;
     for (size_t i = 0; i < record->op_count && row->override_role != NULL;
          i++) {
-        const cb_op *op = &state->ops[record->first_op + i];
+        const cb_op *op = &record->ops[i];
         const char *name =
             op->kind == CB_OP_OVERRIDE ? cb_json_text(op->json, "rule") : NULL;
         if (name != NULL && strcmp(name, row->rule) == 0 &&
@@ -136,77 +152,99 @@ static size_t find_override(const cb_case_state *state,
     return found;
 }
 
-static void keep(cb_case_state *state, size_t record, const cb_rule_row *row,
-                 const cb_verdict *known, const cb_verdict *now)
+/* False where all that there is to say is "allowed". */
+static bool answer(cb_case_state *state, size_t record, const cb_rule_row *row,
+                   const cb_verdict *known, const cb_verdict *now,
+                   judged_rule *ret_answer)
 {
     cb_case_record *target = &state->records[record];
+    const char *written =
+        find_written(&state->entries[target->created], row->rule);
     cb_judgement judgement = {
-        .record = record,
         .rule = row->rule,
         .known = known != NULL ? known->outcome : CB_OUTCOME_ALLOWED,
         .now = now != NULL ? now->outcome : CB_OUTCOME_ALLOWED,
-        .written = find_written(&state->entries[target->created], row->rule),
+        .written = written,
         .override_entry = find_override(state, target, row),
     };
-    if (judgement.override_entry != CB_NOTHING) {
-        judgement.known = judgement.known == CB_OUTCOME_BLOCKED
-                              ? CB_OUTCOME_OVERRIDDEN
-                              : judgement.known;
-        judgement.now = judgement.now == CB_OUTCOME_BLOCKED
-                            ? CB_OUTCOME_OVERRIDDEN
-                            : judgement.now;
+    bool blocked = judgement.now == CB_OUTCOME_BLOCKED;
+    bool knowingly = judgement.known == CB_OUTCOME_BLOCKED;
+    bool overridden = judgement.override_entry != CB_NOTHING;
+    if (overridden) {
+        judgement.known = knowingly ? CB_OUTCOME_OVERRIDDEN : judgement.known;
+        judgement.now = blocked ? CB_OUTCOME_OVERRIDDEN : judgement.now;
     }
-    bool quiet =
-        judgement.known == CB_OUTCOME_ALLOWED &&
+    if (judgement.known == CB_OUTCOME_ALLOWED &&
         judgement.now == CB_OUTCOME_ALLOWED &&
-        (judgement.written[0] == '\0' ||
-         strcmp(judgement.written, cb_outcome_name(CB_OUTCOME_ALLOWED)) == 0);
-    if (quiet) {
-        return;
+        (written[0] == '\0' ||
+         strcmp(written, cb_outcome_name(CB_OUTCOME_ALLOWED)) == 0)) {
+        return false;
     }
     const cb_verdict *reason =
         now != NULL && now->outcome != CB_OUTCOME_ALLOWED ? now : known;
     judgement.sentence = cb_arena_format(
         &state->arena, "%s", reason != NULL ? reason->sentence : "");
-    state->judgements =
-        cb_arena_grow(&state->arena, state->judgements, state->judgement_count,
-                      &state->judgement_capacity, sizeof *state->judgements);
-    if (state->judgements == NULL) {
-        state->judgement_count = 0;
-        state->judgement_capacity = 0;
-        return;
-    }
-    state->judgements[state->judgement_count] = judgement;
-    state->judgement_count++;
+    *ret_answer =
+        (judged_rule){ .judgement = judgement,
+                       .reported = blocked && !overridden &&
+                                   strcmp(target->type_name, "plan") != 0,
+                       .knowingly = knowingly };
+    return true;
 }
 
 /*
  * Something that happened, and that the rules would not allow any more.  Where
  * a merge row has said so already (M2 of R5, by a mark), it is not said twice.
  */
-static void report(cb_case_state *state, size_t record, const char *rule,
-                   const cb_verdict *now, bool knowingly)
+static void report(cb_case_state *state, size_t record, const judged_rule *one)
 {
     const cb_case_record *target = &state->records[record];
+    const char *rule = one->judgement.rule;
+    if (!one->reported || (target->mark != NULL && strcmp(rule, "R5") == 0)) {
+        return;
+    }
     cb_issue alert = { .form = CB_ISSUE_ALERT,
-                       .kind = knowingly ? "rule.not_followed"
-                                         : "rule.not_allowed_now",
-                       .field = cb_arena_format(&state->arena, "%s", rule),
+                       .kind = one->knowingly ? "rule.not_followed"
+                                              : "rule.not_allowed_now",
+                       .field = rule,
                        .record = target->id,
                        .waits_for = "supervisor",
                        .act = "casebound show {record}" };
     alert.sentence = cb_arena_format(
         &state->arena,
-        knowingly ? "This was recorded although rule %s did not allow it: %s."
-                  : "This was allowed on what its author knew. With what "
-                    "others recorded, rule %s does not allow it: %s.",
-        rule, now->sentence);
+        one->knowingly
+            ? "This was recorded although rule %s did not allow it: %s."
+            : "This was allowed on what its author knew. With what others "
+              "recorded, rule %s does not allow it: %s.",
+        rule, one->judgement.sentence);
     (void)cb_case_add_issue(state, &alert, &target->created, 1);
 }
 
+static void keep(cb_case_state *state, size_t record)
+{
+    const cb_judged *judged = state->records[record].judged;
+    for (size_t i = 0; i < judged->count; i++) {
+        state->judgements = cb_arena_grow(
+            &state->arena, state->judgements, state->judgement_count,
+            &state->judgement_capacity, sizeof *state->judgements);
+        if (state->judgements == NULL) {
+            state->judgement_count = 0;
+            state->judgement_capacity = 0;
+            return;
+        }
+        cb_judgement *place = &state->judgements[state->judgement_count];
+        *place = judged->rules[i].judgement;
+        place->record = record;
+        state->judgement_count++;
+        report(state, record, &judged->rules[i]);
+    }
+}
+
+/* False without memory. */
 static bool judge_record(cb_case_state *state, size_t record, size_t *steps)
 {
-    const cb_case_record *target = &state->records[record];
+    cb_case_record *target = &state->records[record];
+    const size_t left = *steps;
     bool planned = strcmp(target->type_name, "plan") == 0;
     cb_basis then = { .kind = CB_BASIS_KNOWN,
                       .entry = target->created,
@@ -214,26 +252,41 @@ static bool judge_record(cb_case_state *state, size_t record, size_t *steps)
     cb_basis whole = { .kind = planned ? CB_BASIS_NOW : CB_BASIS_MERGED,
                        .entry = target->created,
                        .steps = steps };
+    cb_judged *judged = cb_arena_allocate(&state->arena, 1, sizeof *judged);
+    judged_rule *rules =
+        cb_arena_allocate(&state->arena, cb_rule_count(), sizeof *rules);
+    if (judged == NULL || rules == NULL) {
+        return false;
+    }
+    judged->rules = rules;
+    state->looked_at = &judged->looked_at;
     cb_verdict_list *known = ask(state, target, then);
     cb_verdict_list *now = ask(state, target, whole);
+    state->looked_at = NULL;
     bool complete = known != NULL && now != NULL;
     for (size_t i = 0; i < cb_rule_count() && complete; i++) {
         const cb_rule_row *row = cb_rule_get(i);
-        const cb_verdict *old_worst = worst_of(known, row->rule);
-        const cb_verdict *new_worst = worst_of(now, row->rule);
-        keep(state, record, row, old_worst, new_worst);
-        bool overridden = find_override(state, target, row) != CB_NOTHING;
-        if (new_worst != NULL && new_worst->outcome == CB_OUTCOME_BLOCKED &&
-            !planned && !overridden &&
-            !(target->mark != NULL && strcmp(row->rule, "R5") == 0)) {
-            report(state, record, row->rule, new_worst,
-                   old_worst != NULL &&
-                       old_worst->outcome == CB_OUTCOME_BLOCKED);
-        }
+        bool told =
+            answer(state, record, row, worst_of(known, row->rule),
+                   worst_of(now, row->rule), &judged->rules[judged->count]);
+        judged->count += told ? 1 : 0;
     }
+    judged->steps = left - *steps;
+    target->judged = judged;
     cb_verdict_list_destroy(known);
     cb_verdict_list_destroy(now);
     return complete;
+}
+
+void cb_case_unjudge(cb_case_state *state, uint64_t types)
+{
+    for (size_t r = 0; r < state->record_count; r++) {
+        cb_case_record *record = &state->records[r];
+        if (record->judged != NULL &&
+            (record->judged->looked_at & types) != 0) {
+            record->judged = NULL;
+        }
+    }
 }
 
 typedef struct gated {
@@ -279,48 +332,68 @@ static void report_rest(cb_case_state *state, const gated *rest, size_t count)
     (void)cb_case_add_issue(state, &alert, entries, named);
 }
 
-static int compare_judgements(const void *a, const void *b)
+/* Those that are still to be judged, and how many there are in all. */
+static size_t collect_gated(const cb_case_state *state, gated *ret_all,
+                            size_t *ret_total, size_t *ret_steps)
 {
-    const cb_judgement *left = a;
-    const cb_judgement *right = b;
-    if (left->record != right->record) {
-        return left->record < right->record ? -1 : 1;
+    const cb_type *type = NULL;
+    bool speaks = false;
+    size_t count = 0;
+    for (size_t i = 0; i < state->record_count; i++) {
+        size_t r = state->by_type[i];
+        const cb_case_record *record = &state->records[r];
+        if (record->type != type) {
+            type = record->type;
+            speaks = type != NULL && is_gated_type(type->name);
+        }
+        if (!speaks || record->created == CB_NOTHING || record->struck) {
+            continue;
+        }
+        ++*ret_total;
+        if (record->judged != NULL) {
+            *ret_steps += record->judged->steps;
+            continue;
+        }
+        ret_all[count] =
+            (gated){ .record = r, .created = &state->entries[record->created] };
+        count++;
     }
-    return strcmp(left->rule, right->rule);
+    return count;
 }
 
 cb_status cb_case_judge(cb_case_state *state, cb_error *reterr_error)
 {
-    size_t steps = CB_JUDGE_STEPS_MAX;
-    size_t count = 0;
     size_t judged = 0;
+    size_t total = 0;
+    size_t spent = 0;
+    state->judgement_count = 0;
     gated *all =
         cb_arena_allocate(&state->arena, state->record_count + 1, sizeof *all);
-    for (size_t r = 0; r < state->record_count && all != NULL; r++) {
-        if (is_gated(&state->records[r])) {
-            all[count] = (gated){
-                .record = r,
-                .created = &state->entries[state->records[r].created],
-            };
-            count++;
-        }
+    if (all == NULL) {
+        return cb_arena_check(&state->arena, reterr_error);
     }
+    size_t count = collect_gated(state, all, &total, &spent);
+    size_t most = CB_JUDGED_RECORDS_MAX;
+    size_t steps = spent < CB_JUDGE_STEPS_MAX ? CB_JUDGE_STEPS_MAX - spent : 0;
+    most -= total - count < most ? total - count : most;
     if (count > 1) {
         qsort(all, count, sizeof *all, compare_gated);
     }
-    for (; judged < count && judged < CB_JUDGED_RECORDS_MAX && steps > 0;
-         judged++) {
+    for (; judged < count && judged < most && steps > 0; judged++) {
         if (!judge_record(state, all[judged].record, &steps)) {
             return cb_error_set(reterr_error, CB_NO_MEMORY, "out of memory");
         }
     }
-    state->judged_all = judged == count && (count == 0 || steps > 0);
+    state->judged_all = judged == count && (total == 0 || steps > 0) &&
+                        total <= CB_JUDGED_RECORDS_MAX;
+    for (size_t r = 0; r < state->record_count; r++) {
+        const cb_case_record *record = &state->records[r];
+        if (record->judged != NULL && !record->struck) {
+            keep(state, r);
+        }
+    }
     if (!state->judged_all) {
         report_rest(state, &all[judged], count - judged);
-    }
-    if (state->judgement_count > 1) {
-        qsort(state->judgements, state->judgement_count,
-              sizeof *state->judgements, compare_judgements);
     }
     return cb_arena_check(&state->arena, reterr_error);
 }

@@ -104,12 +104,12 @@ static int compare_numbered(const void *a, const void *b)
     return order;
 }
 
-void cb_row_forks(cb_case_state *state)
+cb_status cb_case_find_forks(cb_case_state *state, cb_error *reterr_error)
 {
     numbered *all =
         cb_arena_allocate(&state->arena, state->counted + 1, sizeof *all);
     if (all == NULL) {
-        return;
+        return cb_arena_check(&state->arena, reterr_error);
     }
     for (size_t i = 0; i < state->counted; i++) {
         all[i] = (numbered){ .stream = state->entries[i].stream,
@@ -138,6 +138,7 @@ void cb_row_forks(cb_case_state *state)
         };
         (void)cb_case_add_issue(state, &alert, entries, 2);
     }
+    return cb_arena_check(&state->arena, reterr_error);
 }
 
 /* ---------------------------------------------------------------- summary */
@@ -146,10 +147,11 @@ void cb_row_forks(cb_case_state *state)
 static const cb_case_record *find_referral(const cb_case_state *state)
 {
     const cb_case_record *found = NULL;
-    for (size_t r = 0; r < state->record_count; r++) {
-        const cb_case_record *record = &state->records[r];
-        if (strcmp(record->type_name, "referral") != 0 ||
-            record->created == CB_NOTHING || record->struck) {
+    size_t count = 0;
+    const size_t *referrals = cb_case_of_type(state, "referral", &count);
+    for (size_t r = 0; r < count; r++) {
+        const cb_case_record *record = &state->records[referrals[r]];
+        if (record->created == CB_NOTHING || record->struck) {
             continue;
         }
         if (found == NULL ||
@@ -206,7 +208,15 @@ static void name_allocation(cb_case_state *state)
 
 cb_status cb_case_practise(cb_case_state *state, cb_error *reterr_error)
 {
+    for (size_t r = 0; r < state->record_count; r++) {
+        state->records[r].mark = NULL;
+        state->records[r].replaced = false;
+    }
+    state->word = NULL;
+    state->word_weight = CB_WORD_NONE;
     state->since = CB_NOTHING;
+    state->since_known = false;
+    state->since_ms = 0;
     cb_case_set_word(state, "OPEN", CB_NOTHING, CB_WORD_OPEN);
     summarise(state);
     name_allocation(state);
@@ -215,7 +225,6 @@ cb_status cb_case_practise(cb_case_state *state, cb_error *reterr_error)
     cb_row_consents(state);
     cb_row_contacts(state);
     cb_row_facts(state);
-    cb_row_forks(state);
     if (state->since != CB_NOTHING) {
         const cb_case_entry *since = &state->entries[state->since];
         state->since_known = true;

@@ -151,6 +151,34 @@ static cb_status read_case(cb_case_state *state, const json_t *body,
     return CB_OK;
 }
 
+static cb_case_entry entry_of(const cb_fact *fact, size_t index)
+{
+    return (cb_case_entry){
+        .hash = fact->entry,
+        .stream = fact->stream,
+        .seq = fact->seq,
+        .time = fact->time,
+        .fact = index,
+        .body = json_incref((json_t *)(uintptr_t)fact->body),
+        .admitted = fact->admitted,
+        .roles = read_roles(fact),
+    };
+}
+
+bool cb_case_read_last(const cb_case_state *state, const cb_fact *fact,
+                       cb_case_entry *ret_entry)
+{
+    cb_case_id id;
+    if (!fact->admitted || !state->id_known ||
+        !cb_case_hex_of(fact->body, "case", id.bytes, sizeof id.bytes) ||
+        memcmp(&id, &state->id, sizeof id) != 0) {
+        return false;
+    }
+    *ret_entry = entry_of(fact, state->fact_count);
+    ret_entry->well_formed = read_body(ret_entry->body, ret_entry);
+    return true;
+}
+
 static void drop_repeated(cb_case_state *state)
 {
     size_t kept = 0;
@@ -191,16 +219,7 @@ cb_status cb_case_read(cb_case_state *state, const cb_fact *facts, size_t count,
         if (status != CB_OK) {
             return status;
         }
-        state->entries[i] = (cb_case_entry){
-            .hash = facts[i].entry,
-            .stream = facts[i].stream,
-            .seq = facts[i].seq,
-            .time = facts[i].time,
-            .fact = i,
-            .body = json_incref((json_t *)(uintptr_t)facts[i].body),
-            .admitted = facts[i].admitted,
-            .roles = read_roles(&facts[i]),
-        };
+        state->entries[i] = entry_of(&facts[i], i);
         state->entry_count++;
     }
     if (count > 1) {

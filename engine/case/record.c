@@ -17,7 +17,8 @@ static const op_name op_names[] = {
     { "set", CB_OP_SET },       { "strike", CB_OP_STRIKE },
 };
 
-static void read_op(cb_case_state *state, size_t entry, const json_t *json)
+static void read_op(cb_case_state *state, size_t entry, const json_t *json,
+                    cb_op_list *list)
 {
     const char *name = cb_json_text(json, "op");
     cb_op op = { .entry = entry, .json = json };
@@ -34,8 +35,8 @@ static void read_op(cb_case_state *state, size_t entry, const json_t *json)
                                 "changes nothing.");
             return;
         }
-        state->ops[state->op_count] = op;
-        state->op_count++;
+        list->items[list->count] = op;
+        list->count++;
         return;
     }
     state->entries[entry].newer = true;
@@ -44,41 +45,29 @@ static void read_op(cb_case_state *state, size_t entry, const json_t *json)
                         "whole, but this version cannot apply it.");
 }
 
-static cb_status read_ops(cb_case_state *state, cb_error *error)
+static void read_entry(cb_case_state *state, size_t at, cb_op_list *list)
 {
-    size_t total = 0;
-    for (size_t i = 0; i < state->counted; i++) {
-        total += json_array_size(state->entries[i].ops);
+    const cb_case_entry *entry = &state->entries[at];
+    if (!entry->well_formed) {
+        cb_case_add_finding(state, "entry.malformed", at, NULL, "",
+                            "An entry does not have the agreed form. It was "
+                            "kept but changes nothing.");
+        return;
     }
-    state->ops =
-        cb_arena_allocate(&state->arena, total + 1, sizeof *state->ops);
-    if (state->ops == NULL) {
-        return cb_arena_check(&state->arena, error);
+    if (entry->deps_cut) {
+        cb_case_add_finding(state, "entry.too_many_causes", at, NULL, "",
+                            "An entry names more entries that its author knew "
+                            "than one may. It counts; the rest of them counts "
+                            "as not known to the author.");
     }
-    for (size_t i = 0; i < state->counted; i++) {
-        const cb_case_entry *entry = &state->entries[i];
-        if (!entry->well_formed) {
-            cb_case_add_finding(state, "entry.malformed", i, NULL, "",
-                                "An entry does not have the agreed form. It "
-                                "was kept but changes nothing.");
-            continue;
-        }
-        if (entry->deps_cut) {
-            cb_case_add_finding(state, "entry.too_many_causes", i, NULL, "",
-                                "An entry names more entries that its author "
-                                "knew than one may. It counts; the rest of "
-                                "them counts as not known to the author.");
-        }
-        for (size_t k = 0; k < json_array_size(entry->ops); k++) {
-            read_op(state, i, json_array_get(entry->ops, k));
-        }
-        if (entry->newer) {
-            cb_case_add_finding(state, "newer.entry", i, NULL, "",
-                                "An entry was made by a newer version. What "
-                                "this version knows of it was applied.");
-        }
+    for (size_t k = 0; k < json_array_size(entry->ops); k++) {
+        read_op(state, at, json_array_get(entry->ops, k), list);
     }
-    return CB_OK;
+    if (entry->newer) {
+        cb_case_add_finding(state, "newer.entry", at, NULL, "",
+                            "An entry was made by a newer version. What this "
+                            "version knows of it was applied.");
+    }
 }
 
 /* By record; within one, as they lie in memory, which is causal order. */
@@ -98,16 +87,16 @@ static int compare_ops(const void *a, const void *b)
  * Merge sort keeps the order of the operations inside an entry, which glibc's
  * qsort promises only while it has memory.
  */
-static cb_status sort_ops(cb_case_state *state, cb_error *error)
+static cb_status sort_ops(cb_case_state *state, cb_op_list *list,
+                          cb_error *error)
 {
-    cb_op *spare =
-        cb_arena_allocate(&state->arena, state->op_count + 1, sizeof *spare);
+    size_t count = list->count;
+    cb_op *spare = cb_arena_allocate(&state->arena, count + 1, sizeof *spare);
     if (spare == NULL) {
         return cb_arena_check(&state->arena, error);
     }
-    cb_op *from = state->ops;
+    cb_op *from = list->items;
     cb_op *to = spare;
-    size_t count = state->op_count;
     for (size_t width = 1; width < count; width *= 2) {
         for (size_t start = 0; start < count; start += 2 * width) {
             size_t middle = start + width < count ? start + width : count;
@@ -125,8 +114,45 @@ static cb_status sort_ops(cb_case_state *state, cb_error *error)
         from = to;
         to = swap;
     }
-    state->ops = from;
+    list->items = from;
     return CB_OK;
+}
+
+cb_status cb_case_read_ops(cb_case_state *state, size_t first,
+                           cb_op_list *ret_list, cb_error *reterr_error)
+{
+    size_t total = 0;
+    for (size_t i = first; i < state->counted; i++) {
+        total += json_array_size(state->entries[i].ops);
+    }
+    ret_list->count = 0;
+    ret_list->items =
+        cb_arena_allocate(&state->arena, total + 1, sizeof *ret_list->items);
+    if (ret_list->items == NULL) {
+        return cb_arena_check(&state->arena, reterr_error);
+    }
+    for (size_t i = first; i < state->counted; i++) {
+        read_entry(state, i, ret_list);
+    }
+    return sort_ops(state, ret_list, reterr_error);
+}
+
+/* -------------------------------------------------------------- looking up */
+
+uint64_t cb_type_bit(const char *type)
+{
+    unsigned sum = 0;
+    for (const char *at = type; *at != '\0'; at++) {
+        sum = sum * 31 + (unsigned char)*at;
+    }
+    return UINT64_C(1) << (sum % 64);
+}
+
+void cb_case_look_at(const cb_case_state *state, uint64_t types)
+{
+    if (state->looked_at != NULL) {
+        *state->looked_at |= types;
+    }
 }
 
 size_t cb_case_find_record(const cb_case_state *state, const cb_record_id *id)
@@ -138,7 +164,14 @@ size_t cb_case_find_record(const cb_case_state *state, const cb_record_id *id)
         int order = memcmp(id->bytes, state->records[middle].id.bytes,
                            CB_IDENTIFIER_BYTES);
         if (order == 0) {
-            return middle - state->records[middle].sibling;
+            size_t first = middle - state->records[middle].sibling;
+            for (size_t i = 0; state->looked_at != NULL &&
+                               i < state->records[first].sibling_count;
+                 i++) {
+                cb_case_look_at(
+                    state, cb_type_bit(state->records[first + i].type_name));
+            }
+            return first;
         }
         if (order < 0) {
             high = middle;
@@ -146,6 +179,8 @@ size_t cb_case_find_record(const cb_case_state *state, const cb_record_id *id)
             low = middle + 1;
         }
     }
+    /* A record of whatever type may come to be there. */
+    cb_case_look_at(state, CB_EVERY_TYPE);
     return CB_NOTHING;
 }
 
@@ -201,6 +236,7 @@ static cb_status index_types(cb_case_state *state, cb_error *error)
     typed *all = cb_arena_allocate(&state->arena, count + 1, sizeof *all);
     state->by_type =
         cb_arena_allocate(&state->arena, count + 1, sizeof *state->by_type);
+    state->by_type_capacity = count + 1;
     cb_status status = cb_arena_check(&state->arena, error);
     if (status != CB_OK) {
         return status;
@@ -240,20 +276,48 @@ const size_t *cb_case_of_type(const cb_case_state *state, const char *type,
                               size_t *ret_count)
 {
     size_t first = find_bound(state, type, false);
+    if (state->looked_at != NULL) {
+        cb_case_look_at(state, cb_type_bit(type));
+    }
     *ret_count = find_bound(state, type, true) - first;
     return state->by_type + first;
 }
 
+bool cb_case_index_record(cb_case_state *state, size_t record)
+{
+    const char *type = state->records[record].type_name;
+    size_t count = state->record_count - 1;
+    state->by_type =
+        cb_arena_grow(&state->arena, state->by_type, count,
+                      &state->by_type_capacity, sizeof *state->by_type);
+    if (state->by_type == NULL) {
+        return false;
+    }
+    size_t at = count;
+    for (; at > 0; at--) {
+        size_t before = state->by_type[at - 1];
+        before += before >= record ? 1 : 0;
+        int order = strcmp(state->records[before].type_name, type);
+        if (order < 0 || (order == 0 && before < record)) {
+            break;
+        }
+        state->by_type[at] = before;
+    }
+    state->by_type[at] = record;
+    for (size_t i = 0; i < at; i++) {
+        state->by_type[i] += state->by_type[i] >= record ? 1 : 0;
+    }
+    return true;
+}
+
 cb_status cb_case_collect(cb_case_state *state, cb_error *reterr_error)
 {
-    cb_status status = read_ops(state, reterr_error);
+    cb_op_list ops = { 0 };
+    cb_status status = cb_case_read_ops(state, 0, &ops, reterr_error);
     if (status == CB_OK) {
-        status = sort_ops(state, reterr_error);
+        status =
+            cb_case_make_records(state, ops.items, ops.count, reterr_error);
     }
-    if (status != CB_OK) {
-        return status;
-    }
-    status = cb_case_make_records(state, reterr_error);
     if (status == CB_OK) {
         status = index_types(state, reterr_error);
     }

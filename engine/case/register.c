@@ -528,6 +528,7 @@ static void merge_register(cb_case_state *state, cb_register *target,
 cb_status cb_case_merge_registers(cb_case_state *state, cb_error *reterr_error)
 {
     members all = { 0 };
+    state->register_count = 0;
     for (size_t r = 0; r < state->record_count; r++) {
         if (takes_part(&state->records[r])) {
             add_members(state, &all, r);
@@ -569,6 +570,9 @@ const cb_register *cb_case_register(const cb_case_state *state,
 {
     size_t low = 0;
     size_t high = state->register_count;
+    if (state->looked_at != NULL) {
+        cb_case_look_at(state, cb_type_bit(type));
+    }
     while (low < high) {
         size_t middle = low + (high - low) / 2;
         const cb_register *found = &state->registers[middle];

@@ -17,6 +17,5 @@ void cb_row_events(cb_case_state *state);   /* M2 */
 void cb_row_consents(cb_case_state *state); /* M3 */
 void cb_row_contacts(cb_case_state *state); /* M4 */
 void cb_row_facts(cb_case_state *state);    /* M5 */
-void cb_row_forks(cb_case_state *state);    /* M25, as far as a case shows it */
 
 #endif

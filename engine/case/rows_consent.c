@@ -230,11 +230,12 @@ static void add_held_choices(cb_case_state *state, cb_issue *issue)
 
 static void freeze_items(cb_case_state *state, const use *one)
 {
-    for (size_t r = 0; r < state->record_count; r++) {
-        cb_case_record *item = &state->records[r];
+    size_t count = 0;
+    const size_t *items = cb_case_of_type(state, "agreement_item", &count);
+    for (size_t r = 0; r < count; r++) {
+        cb_case_record *item = &state->records[items[r]];
         cb_record_id agreement;
-        if (strcmp(item->type_name, "agreement_item") != 0 || item->struck ||
-            item->created == CB_NOTHING ||
+        if (item->struck || item->created == CB_NOTHING ||
             !cb_case_hex(cb_record_code(item, "agreement"), agreement.bytes,
                          sizeof agreement.bytes)) {
             continue;
@@ -354,10 +355,12 @@ static void look_at_event(cb_case_state *state, const use *one)
 
 void cb_row_events(cb_case_state *state)
 {
-    for (size_t r = 0; r < state->record_count; r++) {
-        const cb_case_record *event = &state->records[r];
-        if (strcmp(event->type_name, "event") != 0 || event->struck ||
-            event->type == NULL || event->created == CB_NOTHING) {
+    size_t count = 0;
+    const size_t *events = cb_case_of_type(state, "event", &count);
+    for (size_t r = 0; r < count; r++) {
+        const cb_case_record *event = &state->records[events[r]];
+        if (event->struck || event->type == NULL ||
+            event->created == CB_NOTHING) {
             continue;
         }
         const cb_merged *held = cb_record_field(event, "held");
@@ -366,7 +369,7 @@ void cb_row_events(cb_case_state *state)
             happened = happened || cb_value_has(held->values[i], "held");
         }
         if (happened) {
-            visit_uses(state, r, look_at_event);
+            visit_uses(state, events[r], look_at_event);
         }
     }
 }
@@ -503,15 +506,27 @@ static void look_at_contact(cb_case_state *state, size_t record)
     (void)cb_case_add_issue(state, &alert, one.entries, 2);
 }
 
+/* Whether anybody ever said no to anything. */
+static bool is_anything_refused(const cb_case_state *state)
+{
+    bool refused = false;
+    for (size_t i = 0; i < state->register_count && !refused; i++) {
+        refused = state->registers[i].against != CB_NOTHING;
+    }
+    return refused;
+}
+
 void cb_row_contacts(cb_case_state *state)
 {
-    for (size_t r = 0; r < state->record_count; r++) {
-        const cb_case_record *contact = &state->records[r];
-        if (strcmp(contact->type_name, "contact") == 0 &&
-            contact->created != CB_NOTHING && contact->about_known &&
+    size_t count = 0;
+    const size_t *contacts = cb_case_of_type(state, "contact", &count);
+    bool refused = is_anything_refused(state);
+    for (size_t r = 0; r < count && refused; r++) {
+        const cb_case_record *contact = &state->records[contacts[r]];
+        if (contact->created != CB_NOTHING && contact->about_known &&
             contact->type != NULL && !contact->struck &&
             strcmp(cb_record_code(contact, "direction"), "incoming") != 0) {
-            look_at_contact(state, r);
+            look_at_contact(state, contacts[r]);
         }
     }
 }

@@ -125,6 +125,7 @@ static bool field_is_complex(const cb_question *question,
 bool cb_rule_is_complex(const cb_question *question)
 {
     const cb_case_state *state = question->state;
+    cb_case_look_at(state, CB_EVERY_TYPE);
     cb_basis_spend(&question->basis, state->record_count / 4);
     for (size_t r = 0; r < state->record_count; r++) {
         const cb_case_record *record = &state->records[r];

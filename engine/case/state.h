@@ -8,7 +8,11 @@
  *   field      writes to one field -> its heads and the value in force
  *   registers  records of one key -> the records in force
  *   practice   what it means: conflicts, alerts, tasks, the state in words
+ *   judge      what the rules say about each record
  *   document   the canonical text, its fingerprint
+ *
+ * An entry that was written in knowledge of all that counts comes last, and
+ * takes the same steps for the records that it touches alone: see extend.c.
  *
  * From `causality` on, entries[0 .. counted) are in an order in which causes
  * come before effects, and "entry" is an index into it.  That order breaks ties
@@ -82,13 +86,17 @@ typedef struct cb_op {
     cb_record_id about;
 } cb_op;
 
+typedef struct cb_op_list {
+    cb_op *items;
+    size_t count;
+} cb_op_list;
+
 /* One entry's word on one field. */
 typedef struct cb_write {
-    size_t record;
     const char *name;
     const cb_field *field; /* NULL where the model does not know it */
     size_t entry;
-    size_t order; /* among the operations of the case */
+    size_t order; /* among the operations on the record */
     cb_op_kind kind;
     const json_t *value;
     const json_t *resolves; /* of CB_OP_RESOLVE: hashes */
@@ -100,7 +108,6 @@ typedef struct cb_write {
 typedef struct cb_merged {
     const char *name;
     const cb_field *field;
-    size_t record;
     const cb_write *writes; /* in causal order */
     size_t write_count;
     const cb_write **heads;
@@ -129,7 +136,7 @@ typedef struct cb_case_record {
     uint8_t side;      /* V or O for a type of a side, else zero */
     size_t *creations; /* entries, `created` among them; at most a few */
     size_t creation_count;
-    size_t first_op; /* into ops sorted by record */
+    const cb_op *ops; /* on its id, in causal order; of siblings the same */
     size_t op_count;
     bool struck;
     bool replaced;     /* a plan in whose place there is a later one */
@@ -139,7 +146,8 @@ typedef struct cb_case_record {
     size_t field_count;
     size_t first_decision; /* into decisions */
     size_t decision_count;
-    const char *mark; /* for a timeline, or NULL */
+    const char *mark;         /* for a timeline, or NULL */
+    struct cb_judged *judged; /* see judge.c; NULL: not yet, or again */
 } cb_case_record;
 
 /* The records that write one register, and those in force. */
@@ -202,17 +210,20 @@ struct cb_case_state {
     size_t counted;
     size_t *by_hash;          /* those that count, sorted by hash */
     uint64_t *knowledge;      /* rows of bits, see knows() */
-    size_t *knowledge_offset; /* of an entry's row */
+    size_t *knowledge_offset; /* of an entry's row, and where the next begins */
     cb_fact_standing *standing;
     size_t *entry_of_fact;
     size_t fact_count;
+    size_t entry_capacity; /* of what there is for each entry or fact */
+    size_t knowledge_capacity;
+    bool passed_over; /* a cause that the reader may not see */
 
-    cb_op *ops; /* by record, then causal order */
-    size_t op_count;
     cb_case_record *records; /* by id */
     size_t record_count;
+    size_t record_capacity;
     size_t *by_type; /* records, by name of type, then as they lie */
-    cb_write *writes;
+    size_t by_type_capacity;
+    cb_write *writes; /* of the record that is being written */
     size_t write_count;
     size_t write_capacity;
 
@@ -220,11 +231,12 @@ struct cb_case_state {
     size_t register_count;
     size_t register_steps; /* that are left for searching */
 
-    cb_decision *decisions; /* by record, then causal order */
+    cb_decision *decisions; /* each record's in causal order */
     size_t decision_count;
     size_t decision_capacity;
-    const cb_decision **decisions_by_issue; /* see issue.c */
-    json_t *owned;                          /* values that no body holds */
+    const cb_decision **decisions_by_issue; /* see issue.c; NULL: not yet */
+    size_t indexed_count;
+    json_t *owned; /* values that no body holds */
 
     cb_judgement *judgements;
     size_t judgement_count;
@@ -234,6 +246,14 @@ struct cb_case_state {
     cb_issue *issues;
     size_t issue_count;
     size_t issue_capacity;
+    cb_issue *noted; /* those of the steps up to the fields of records */
+    size_t noted_count;
+
+    /*
+     * Where what is looked up is being noted, else NULL: types of records, as
+     * cb_type_bit has them.
+     */
+    uint64_t *looked_at;
 
     const char *reference;
     const char *stage;
@@ -243,6 +263,8 @@ struct cb_case_state {
     bool since_known;
     int64_t since_ms;
 
+    size_t folded_bytes; /* of the arena, when all of it was folded */
+    bool text_written;   /* text and fingerprint are those of this state */
     cb_buffer text;
     cb_hash fingerprint;
 };
@@ -259,6 +281,12 @@ bool cb_case_hex_of(const json_t *object, const char *name, uint8_t *ret_bytes,
 bool cb_case_is_moment(int64_t ms);
 CB_NODISCARD cb_status cb_case_read(cb_case_state *state, const cb_fact *facts,
                                     size_t count, cb_error *reterr_error);
+/*
+ * One fact more: an entry with a body of its own.  False, and nothing made,
+ * where it is not admitted or not certainly of this case.
+ */
+bool cb_case_read_last(const cb_case_state *state, const cb_fact *fact,
+                       cb_case_entry *ret_entry);
 
 /*
  * Whether the author of an entry had a role, as the roster held here tells.
@@ -270,6 +298,14 @@ bool cb_entry_has_role(const cb_case_entry *entry, const char *role);
 CB_NODISCARD cb_status cb_case_order(cb_case_state *state,
                                      cb_error *reterr_error);
 
+/*
+ * For an entry that is to come after all that count.  False where it is not
+ * certain that no other waits for it, or that it waits for no other.
+ */
+bool cb_case_order_last(cb_case_state *state, cb_case_entry *entry);
+/* Spreads the knowledge of the last entry; whether it knows all before it. */
+bool cb_case_knows_all(cb_case_state *state, size_t last);
+
 /* Whether entry `later` was written knowing `earlier`; not true of itself. */
 bool cb_case_knows(const cb_case_state *state, size_t later, size_t earlier);
 
@@ -277,12 +313,29 @@ bool cb_case_knows(const cb_case_state *state, size_t later, size_t earlier);
 size_t cb_case_find_entry(const cb_case_state *state, const cb_hash *hash);
 
 /* create.c */
-CB_NODISCARD cb_status cb_case_make_records(cb_case_state *state,
+/* Adds the records that these operations, sorted by record, make or change. */
+CB_NODISCARD cb_status cb_case_make_records(cb_case_state *state, cb_op *ops,
+                                            size_t count,
                                             cb_error *reterr_error);
 
 /* record.c */
 CB_NODISCARD cb_status cb_case_collect(cb_case_state *state,
                                        cb_error *reterr_error);
+/* The operations of the entries from `first` on, by record. */
+CB_NODISCARD cb_status cb_case_read_ops(cb_case_state *state, size_t first,
+                                        cb_op_list *ret_list,
+                                        cb_error *reterr_error);
+/* One record was put in at `record`, the index of those after it moved on. */
+bool cb_case_index_record(cb_case_state *state, size_t record);
+
+/*
+ * One of 64 bits for a type of records.  Several may share one: whoever looked
+ * at one of these is taken to have looked at all of them.
+ */
+#define CB_EVERY_TYPE UINT64_MAX
+uint64_t cb_type_bit(const char *type);
+/* What is found out from here on depends on records of these types. */
+void cb_case_look_at(const cb_case_state *state, uint64_t types);
 /* The records of a type, in the order of records. */
 const size_t *cb_case_of_type(const cb_case_state *state, const char *type,
                               size_t *ret_count);
@@ -303,6 +356,8 @@ unsigned cb_case_sides(const cb_case_state *state, const cb_record_id *person);
 /* write.c */
 CB_NODISCARD cb_status cb_case_write(cb_case_state *state,
                                      cb_error *reterr_error);
+CB_NODISCARD cb_status cb_case_write_record(cb_case_state *state, size_t record,
+                                            cb_error *reterr_error);
 /* Whether an operation on an id is about this one of its records. */
 bool cb_record_takes(const cb_case_state *state, const cb_case_record *record,
                      const cb_op *op);
@@ -314,7 +369,8 @@ bool cb_place_fits(const cb_place *place, const cb_type *type,
 size_t cb_head_entry(const cb_case_state *state, const json_t *heads, size_t i);
 
 /* field.c */
-CB_NODISCARD cb_status cb_case_merge_fields(cb_case_state *state,
+/* Takes state->writes for the fields of a record. */
+CB_NODISCARD cb_status cb_case_merge_fields(cb_case_state *state, size_t record,
                                             cb_error *reterr_error);
 const cb_merged *cb_record_field(const cb_case_record *record,
                                  const char *name);
@@ -358,13 +414,19 @@ CB_NODISCARD cb_status cb_case_find_conflicts(cb_case_state *state,
 const char *cb_register_waits_for(const char *type);
 CB_NODISCARD cb_status cb_case_practise(cb_case_state *state,
                                         cb_error *reterr_error);
+/* M25, as far as a case shows it. */
+CB_NODISCARD cb_status cb_case_find_forks(cb_case_state *state,
+                                          cb_error *reterr_error);
 
 /* judge.c */
+/* Whatever was judged by looking at records of these types is so no more. */
+void cb_case_unjudge(cb_case_state *state, uint64_t types);
 CB_NODISCARD cb_status cb_case_judge(cb_case_state *state,
                                      cb_error *reterr_error);
 
-/* document.c */
-CB_NODISCARD cb_status cb_case_write_text(cb_case_state *state,
-                                          cb_error *reterr_error);
+/* fold.c */
+/* The steps that always look at the whole case: what records mean together. */
+CB_NODISCARD cb_status cb_case_derive(cb_case_state *state,
+                                      cb_error *reterr_error);
 
 #endif

@@ -261,6 +261,7 @@ static json_t *make_rest(cb_view *view, size_t index)
 typedef struct sortable {
     int64_t happened_ms;
     size_t record;
+    size_t first; /* of its siblings */
     const cb_op *op;
 } sortable;
 
@@ -273,6 +274,10 @@ static int compare_rows(const void *a, const void *b)
     }
     if (left->op->entry != right->op->entry) {
         return left->op->entry < right->op->entry ? -1 : 1;
+    }
+    /* Of one id all are in one array; siblings share it. */
+    if (left->first != right->first) {
+        return left->first < right->first ? -1 : 1;
     }
     if (left->op != right->op) {
         return left->op < right->op ? -1 : 1;
@@ -294,7 +299,7 @@ json_t *cb_view_rows(cb_view *view)
     for (size_t r = 0; r < state->record_count && all != NULL; r++) {
         const cb_case_record *record = &state->records[r];
         for (size_t i = 0; i < record->op_count; i++) {
-            const cb_op *op = &state->ops[record->first_op + i];
+            const cb_op *op = &record->ops[i];
             const cb_case_entry *entry = &state->entries[op->entry];
             if (!cb_record_takes(state, record, op)) {
                 continue;
@@ -304,6 +309,7 @@ json_t *cb_view_rows(cb_view *view)
                                                         : cb_view_recorded_ms(
                                                               state, op->entry),
                                      .record = r,
+                                     .first = r - record->sibling,
                                      .op = op };
             count++;
         }

@@ -157,7 +157,6 @@ static void add_write(cb_case_state *state, size_t record, const cb_op *op,
         return;
     }
     state->writes[state->write_count] = (cb_write){
-        .record = record,
         .name = name,
         .field = field,
         .entry = op->entry,
@@ -387,16 +386,27 @@ static void apply(cb_case_state *state, size_t record, const cb_op *op)
     }
 }
 
-cb_status cb_case_write(cb_case_state *state, cb_error *reterr_error)
+cb_status cb_case_write_record(cb_case_state *state, size_t record,
+                               cb_error *reterr_error)
 {
-    for (size_t r = 0; r < state->record_count; r++) {
-        const cb_case_record *record = &state->records[r];
-        for (size_t i = 0; i < record->op_count; i++) {
-            const cb_op *op = &state->ops[record->first_op + i];
-            if (cb_record_takes(state, record, op)) {
-                apply(state, r, op);
-            }
+    cb_case_record *target = &state->records[record];
+    state->write_count = 0;
+    for (size_t i = 0; i < target->op_count; i++) {
+        const cb_op *op = &target->ops[i];
+        if (cb_record_takes(state, target, op)) {
+            apply(state, record, op);
         }
     }
-    return cb_arena_check(&state->arena, reterr_error);
+    cb_status status = cb_arena_check(&state->arena, reterr_error);
+    return status == CB_OK ? cb_case_merge_fields(state, record, reterr_error)
+                           : status;
+}
+
+cb_status cb_case_write(cb_case_state *state, cb_error *reterr_error)
+{
+    cb_status status = CB_OK;
+    for (size_t r = 0; r < state->record_count && status == CB_OK; r++) {
+        status = cb_case_write_record(state, r, reterr_error);
+    }
+    return status;
 }

@@ -280,6 +280,21 @@ bool cb_facts_are_partial(cb_store *store, const cb_case_id *case_id)
     return slot != NULL && slot->partial;
 }
 
+/* The state follows where that is cheap; else it is folded when next needed. */
+static cb_status extend_state(cb_case_cache *slot, const cb_fact *fact,
+                              cb_error *error)
+{
+    bool extended = false;
+    cb_status status = slot->state == NULL ? CB_OK
+                                           : cb_fold_extend(slot->state, fact,
+                                                            &extended, error);
+    if (!extended) {
+        cb_case_state_destroy(slot->state);
+        slot->state = NULL;
+    }
+    return status;
+}
+
 cb_status cb_facts_add(cb_store *store, const cb_case_id *case_id,
                        const cb_fact *fact, cb_error *error)
 {
@@ -299,8 +314,6 @@ cb_status cb_facts_add(cb_store *store, const cb_case_id *case_id,
         json_t *owned;
     } body = { .shown = fact->body };
 
-    cb_case_state_destroy(slot->state);
-    slot->state = NULL;
     kept.body = json_incref(body.owned);
     cb_status status =
         give_roles(store, slot, &store->identity.person, &kept, error);
@@ -309,6 +322,7 @@ cb_status cb_facts_add(cb_store *store, const cb_case_id *case_id,
     }
     if (status != CB_OK) {
         json_decref(body.owned);
+        return status;
     }
-    return status;
+    return extend_state(slot, &kept, error);
 }

@@ -241,6 +241,9 @@ cb_status cb_settle_case(cb_store *store, const cb_case_id *case_id,
     }
     status = cb_facts_state(store, case_id, &state, &words);
     if (status == CB_OK) {
+        status = cb_case_state_write((cb_case_state *)(uintptr_t)state, &words);
+    }
+    if (status == CB_OK) {
         status = settle_state(store, state, only, ret_conflicts, &words);
     }
     cb_status ended =

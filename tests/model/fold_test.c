@@ -2,6 +2,7 @@
 /* The laws of the merge. */
 #include "base/json.h"
 #include "support/case_builder.h"
+#include "support/case_twice.h"
 #include "support/expect.h"
 
 #include <stdlib.h>
@@ -31,7 +32,8 @@ static void expect_same_as(const case_book *book, const cb_case_state *wanted,
                            const cb_fact *facts, size_t count)
 {
     cb_case_state *state = NULL;
-    expect_ok(cb_fold(case_model(book), facts, count, &state, test_error()));
+    expect_ok(
+        case_fold_twice(case_model(book), facts, count, &state, test_error()));
     expect_same(state, wanted);
     cb_case_state_destroy(state);
 }

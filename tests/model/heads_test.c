@@ -2,6 +2,7 @@
 /* What a new entry must name, and where persons and records stand. */
 #include "base/json.h"
 #include "support/case_builder.h"
+#include "support/case_twice.h"
 #include "support/expect.h"
 
 static json_t *heads_of(const cb_case_state *state)
@@ -105,8 +106,8 @@ Test(heads, of_others_stay_when_one_device_forks_itself_hundreds_of_times)
         copies[count + i].entry.bytes[0] = (uint8_t)(i >> 8);
     }
     cb_case_state *state = NULL;
-    expect_ok(
-        cb_fold(case_model(book), copies, count + 300, &state, test_error()));
+    expect_ok(case_fold_twice(case_model(book), copies, count + 300, &state,
+                              test_error()));
     json_t *groups = heads_of(state);
     cr_expect_eq(count_heads(groups), CB_DEPENDENCIES_MAX);
     cr_expect(names(groups, "S", &copies[honest]));

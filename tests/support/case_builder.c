@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "support/case_builder.h"
 
+#include "support/case_twice.h"
 #include "support/expect.h"
 
 #include <casebound/when.h>
@@ -266,8 +267,8 @@ const cb_model *case_model(const case_book *book)
 cb_case_state *case_fold(case_book *book)
 {
     cb_case_state *state = NULL;
-    expect_ok(
-        cb_fold(book->model, book->facts, book->count, &state, test_error()));
+    expect_ok(case_fold_twice(book->model, book->facts, book->count, &state,
+                              test_error()));
     return state;
 }
 
@@ -283,7 +284,7 @@ cb_case_state *case_fold_of(case_book *book, const char *name)
             count++;
         }
     }
-    expect_ok(cb_fold(book->model, known, count, &state, test_error()));
+    expect_ok(case_fold_twice(book->model, known, count, &state, test_error()));
     return state;
 }
 
