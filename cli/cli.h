@@ -15,6 +15,8 @@
 #include <stdbool.h>
 #include <stdio.h>
 
+#define CB_CLI_MEMORY_FOLDERS 2
+
 typedef struct cb_cli_world {
     const cb_environment *environment;
 
@@ -30,6 +32,14 @@ typedef struct cb_cli_world {
     const char *data_folder;  /* XDG_DATA_HOME */
     const char *state_folder; /* XDG_STATE_HOME */
     const char *home_folder;  /* HOME */
+
+    /* Where files in memory may be made, the best first; each may be NULL. */
+    const char *memory_folders[CB_CLI_MEMORY_FOLDERS];
+
+    /* The person's editor (VISUAL, else EDITOR) with its options, and PATH;
+     * each may be NULL. */
+    const char *editor;
+    const char *search_path;
 
     /* What a new passphrase costs to try; zero: as the store decides. */
     uint64_t kdf_operations;

@@ -106,6 +106,9 @@ struct cb_cli_session {
     /* What the program's open_store opened; its type is its business. */
     void *store;
 
+    /* Texts in memory that are not recorded yet; see editor.h. */
+    struct cb_cli_edit *edits;
+
     /* What went wrong; `run` returns the status that stands here. */
     cb_error error;
 

@@ -14,7 +14,8 @@
 /* True where the operands are missing, and are to be asked for instead. */
 static bool asks(const cb_cli_session *session, size_t first)
 {
-    return session->arguments.operand_count <= first;
+    return session->arguments.operand_count <= first &&
+           !cb_cli_option_given(&session->arguments, "edit");
 }
 
 static cb_status ask_about(cb_cli_session *session, const cb_cli_case *one,
@@ -117,6 +118,9 @@ static cb_status run_add(cb_cli_session *session)
         status = cb_cli_fields_get(session, &one, type, 1, &fields);
     }
     if (status == CB_OK) {
+        status = cb_cli_fields_edit(session, &one, type, NULL, fields);
+    }
+    if (status == CB_OK) {
         cb_cli_fields_drop_empty(fields);
         status = add_record(session, &one, type, has_about ? &about : NULL,
                             fields, &change.change);
@@ -139,6 +143,8 @@ const cb_cli_command cb_cli_command_add = {
               "whom it is about: a role, or the start of the person's id" },
             { "happened", '\0', "WHEN",
               "when it happened, where that is not now" },
+            { "edit", '\0', "FIELD",
+              "write this long text in your editor; no disk sees it" },
             { "why", '\0', "TEXT", "the reason; @FILE and - work too" },
             { "override", '\0', "RULE",
               "let it pass a rule, where you may; needs --why" },
@@ -150,7 +156,8 @@ const cb_cli_command cb_cli_command_add = {
     .description =
         "Prints the start of the new record's id once the record is safe on "
         "the disk. FIELD=@FILE and FIELD=- read long text, so that none of it "
-        "need stand in the command or in a shell's history. Without fields, "
+        "need stand in the command or in a shell's history; --edit FIELD opens "
+        "your editor for it, on a file in memory. Without fields, "
         "and on a terminal, it asks for them one by one. What can be recorded "
         "is told by casebound types.",
     .examples =
@@ -163,6 +170,9 @@ const cb_cli_command cb_cli_command_add = {
             { "casebound add contact --case RL-2017-00412-7 --about victim "
               "--happened 'yesterday 14:00'",
               "asks for the rest" },
+            { "casebound add preparation --case RL-2017-00412-7 --about victim "
+              "readiness=ready --edit notes",
+              "the notes in your editor" },
             { NULL, NULL } },
     .exits =
         (const cb_cli_exit[]){
@@ -221,6 +231,14 @@ static cb_status run_amend(cb_cli_session *session)
         status = cb_cli_fields_read(session, &one, type, 1, &fields);
     }
     if (status == CB_OK) {
+        status = cb_cli_fields_edit(session, &one, type,
+                                    cb_cli_case_record(&one, &record), fields);
+    }
+    if (status == CB_OK && json_object_size(fields) == 0) {
+        status = cb_error_set(&session->error, CB_USAGE,
+                              "'amend' needs a field to correct");
+    }
+    if (status == CB_OK) {
         status = cb_store_amend(cb_cli_store(session), &change.change, &record,
                                 fields, &recorded, &session->error);
         cb_cli_point_at_type(type, status, &session->error);
@@ -246,14 +264,16 @@ const cb_cli_command cb_cli_command_amend = {
     .mode = CB_CLI_WRITE,
     .options =
         (const cb_cli_option[]){
+            { "edit", '\0', "FIELD",
+              "write this long text in your editor; no disk sees it" },
             { "why", '\0', "TEXT", "the reason; @FILE and - work too" },
             { "happened", '\0', "WHEN",
               "when it became known, where that is not now" },
             { "override", '\0', "RULE", "let it pass a rule, where you may" },
             { NULL, '\0', NULL, NULL } },
     .required = (const char *const[]){ "why", NULL },
-    .operands = "RECORD FIELD=VALUE...",
-    .operands_min = 2,
+    .operands = "RECORD [FIELD=VALUE...]",
+    .operands_min = 1,
     .operands_max = CB_CLI_ANY_NUMBER,
     .description =
         "The old values stay, struck through, with the reason. FIELD= without "
@@ -261,6 +281,8 @@ const cb_cli_command cb_cli_command_amend = {
     .examples =
         (const cb_cli_example[]){
             { "casebound amend 3f2a91c0 overall=H --why 'new information'",
+              "" },
+            { "casebound amend 3f2a91c0 --edit notes --why 'left out a part'",
               "" },
             { NULL, NULL } },
     .exits =

@@ -6,13 +6,16 @@
 #include <string.h>
 
 #include "access.h"
+#include "editor.h"
 #include "output.h"
 #include "prompt.h"
 #include "value.h"
 
 #define QUESTION_BYTES_MAX 4000
 #define ANSWER_BYTES_MAX   4096
+#define LABEL_BYTES_MAX    256
 #define LEAVE_OUT_THE_REST "."
+#define IN_THE_EDITOR      "@"
 
 /* Where the model's resolver looks. */
 typedef struct scene {
@@ -237,6 +240,90 @@ cb_status cb_cli_fields_read(cb_cli_session *session, const cb_cli_case *one,
     return CB_OK;
 }
 
+/* ---------------------------------------------------------------- editing */
+
+/* Where a text becomes the value of its field. */
+typedef struct edited {
+    cb_cli_session *session;
+    const cb_cli_case *one;
+    const cb_field *field;
+    json_t *value; /* or NULL; owned */
+} edited;
+
+static cb_status check_edited(void *context, const char *text, cb_error *error)
+{
+    edited *here = context;
+    json_decref(here->value);
+    here->value = NULL;
+    return parse_value(here->session, here->one, here->field, text,
+                       &here->value, error);
+}
+
+/*
+ * Has the person write a field.  `record` is the record that it belongs to, or
+ * NULL for a new one.
+ */
+static cb_status edit_field(cb_cli_session *session, const cb_cli_case *one,
+                            const cb_type *type, const cb_field *field,
+                            const json_t *record, json_t *fields)
+{
+    edited here = { .session = session, .one = one, .field = field };
+    char owner[CB_IDENTIFIER_TEXT_BYTES] = "new";
+    cb_buffer label;
+    cb_buffer_init(&label, LABEL_BYTES_MAX);
+    const char *id = json_string_value(json_object_get(record, "id"));
+    if (id == NULL && one != NULL) {
+        cb_hex_format(one->id.bytes, sizeof one->id.bytes, owner);
+    }
+    /* Not the store's folder: a case's id names it wherever it lies. */
+    cb_buffer_append_format(&label, "%s %s %s", type->name, field->name,
+                            id == NULL ? owner : id);
+    const char *start =
+        json_string_value(cb_cli_record_value(record, field->name));
+    const cb_cli_edit_wish wish = { .label = cb_buffer_text(&label),
+                                    .subject = field->name,
+                                    .start = start == NULL ? "" : start,
+                                    .check = check_edited,
+                                    .context = &here };
+    cb_status status = cb_cli_edit_text(session, &wish);
+    if (status == CB_OK &&
+        json_object_set(fields, field->name, here.value) != 0) {
+        status = cb_error_set(&session->error, CB_NO_MEMORY, "out of memory");
+    }
+    json_decref(here.value);
+    cb_buffer_clear(&label);
+    return status;
+}
+
+cb_status cb_cli_fields_edit(cb_cli_session *session, const cb_cli_case *one,
+                             const cb_type *type, const json_t *record,
+                             json_t *fields)
+{
+    cb_error *error = &session->error;
+    cb_status status = CB_OK;
+    const char *name = NULL;
+    for (size_t i = 0;
+         status == CB_OK &&
+         (name = cb_cli_option_nth(&session->arguments, "edit", i)) != NULL;
+         i++) {
+        const cb_field *field = NULL;
+        status = cb_type_find_field(type, name, &field, error);
+        if (status == CB_OK && field->kind != CB_FIELD_TEXT) {
+            status = cb_error_set(error, CB_USAGE, "'%s' is no long text",
+                                  field->name);
+            cb_error_next(error, "give it as %s=VALUE", field->name);
+        } else if (status == CB_OK &&
+                   json_object_get(fields, field->name) != NULL) {
+            status = cb_error_set(error, CB_USAGE, "'%s' was given twice",
+                                  field->name);
+        } else if (status == CB_OK) {
+            status = edit_field(session, one, type, field, record, fields);
+        }
+        cb_cli_point_at_type(type, status, error);
+    }
+    return status;
+}
+
 /* ----------------------------------------------------------------- asking */
 
 static void append_question(const cb_field *field, const cb_error *last,
@@ -259,14 +346,15 @@ static void append_question(const cb_field *field, const cb_error *last,
             cb_buffer_append_format(question, "  %s\n", field->help);
         }
     }
-    cb_buffer_append_format(question, "%s (%s%s):", field->title,
-                            cb_kind_name(field->kind),
-                            field->required ? ", needed" : "");
+    cb_buffer_append_format(
+        question, "%s (%s%s%s):", field->title, cb_kind_name(field->kind),
+        field->required ? ", needed" : "",
+        field->kind == CB_FIELD_TEXT ? "; @ for the editor" : "");
 }
 
 static cb_status ask_field(cb_cli_session *session, const cb_cli_case *one,
-                           const cb_field *field, json_t *fields,
-                           bool *ret_leave)
+                           const cb_type *type, const cb_field *field,
+                           json_t *fields, bool *ret_leave)
 {
     cb_error last = { 0 };
     cb_buffer question;
@@ -291,6 +379,11 @@ static cb_status ask_field(cb_cli_session *session, const cb_cli_case *one,
         if (text[0] == '\0' || leaves) {
             *ret_leave = *ret_leave || leaves;
             done = !field->required;
+            continue;
+        }
+        if (field->kind == CB_FIELD_TEXT && strcmp(text, IN_THE_EDITOR) == 0) {
+            status = edit_field(session, one, type, field, NULL, fields);
+            done = true;
             continue;
         }
         cb_status parsed = CB_OK;
@@ -324,7 +417,8 @@ cb_status cb_cli_fields_ask(cb_cli_session *session, const cb_cli_case *one,
     bool leaves = false;
     for (size_t i = 0; i < type->field_count && status == CB_OK; i++) {
         if (!leaves || type->fields[i].required) {
-            status = ask_field(session, one, &type->fields[i], fields, &leaves);
+            status = ask_field(session, one, type, &type->fields[i], fields,
+                               &leaves);
         }
     }
     if (status != CB_OK) {
@@ -339,7 +433,8 @@ cb_status cb_cli_fields_get(cb_cli_session *session, const cb_cli_case *one,
                             const cb_type *type, size_t first,
                             json_t **ret_fields)
 {
-    return session->arguments.operand_count > first
+    return session->arguments.operand_count > first ||
+                   cb_cli_option_given(&session->arguments, "edit")
                ? cb_cli_fields_read(session, one, type, first, ret_fields)
                : cb_cli_fields_ask(session, one, type, ret_fields);
 }

@@ -28,7 +28,17 @@ CB_NODISCARD cb_status cb_cli_fields_ask(cb_cli_session *session,
                                          const cb_type *type,
                                          json_t **ret_fields);
 
-/* Reads the operands, or asks where there are none. */
+/*
+ * Has the person write the fields that --edit names, each in the editor, and
+ * adds them to `fields`.  `record` is the one to be amended, whose texts the
+ * editor begins with; NULL for a new one.  The statuses of cb_cli_edit_text.
+ */
+CB_NODISCARD cb_status cb_cli_fields_edit(cb_cli_session *session,
+                                          const cb_cli_case *one,
+                                          const cb_type *type,
+                                          const json_t *record, json_t *fields);
+
+/* Reads the operands, or asks where there are none and no --edit. */
 CB_NODISCARD cb_status cb_cli_fields_get(cb_cli_session *session,
                                          const cb_cli_case *one,
                                          const cb_type *type, size_t first,

@@ -11,6 +11,7 @@
 
 #include <casebound/json.h>
 
+#include "editor.h"
 #include "help.h"
 #include "output.h"
 
@@ -239,6 +240,16 @@ static cb_status check_required(cb_cli_session *session)
     return status;
 }
 
+/*
+ * True where `status` is how a command ended that did its work: the exit code
+ * is told, and there is nothing to explain.
+ */
+static bool is_result(cb_status status)
+{
+    return status == CB_OK || status == CB_CONFLICTS || status == CB_FINDINGS ||
+           status == CB_UNCHECKED;
+}
+
 /* Opens what the command's mode asks for and runs it. */
 static cb_status run_command(cb_cli_session *session)
 {
@@ -252,6 +263,7 @@ static cb_status run_command(cb_cli_session *session)
     if (status == CB_OK) {
         status = command->run(session);
     }
+    cb_cli_edits_end(session, is_result(status));
     if (session->store != NULL) {
         program->close_store(session);
         session->store = NULL;
@@ -319,16 +331,6 @@ static bool asks_for_json(int argc, char **argv)
         }
     }
     return false;
-}
-
-/*
- * True where `status` is how a command ended that did its work: the exit code
- * is told, and there is nothing to explain.
- */
-static bool is_result(cb_status status)
-{
-    return status == CB_OK || status == CB_CONFLICTS || status == CB_FINDINGS ||
-           status == CB_UNCHECKED;
 }
 
 int cb_cli_run_program(const cb_cli_program *program, int argc, char **argv,

@@ -55,12 +55,14 @@ void cb_cli_harden(void)
     /* Neither may stop the command: the store's own files are closed to others
      * whatever the mask is, and keys lie in memory that is left out of cores.
      */
-    const struct rlimit none = { .rlim_cur = 0, .rlim_max = 0 };
+    /* One byte and not none: too little for a core in a file, and the one value
+     * that the kernel also heeds where cores go to a program.  What we start,
+     * an editor with a text, has it too. */
+    const struct rlimit none = { .rlim_cur = 1, .rlim_max = 1 };
     (void)setrlimit(RLIMIT_CORE, &none);
 #ifndef CASEBOUND_SANITIZED
-    /* The limit does not count where cores go to a program, this does; and no
-     * debugger or sibling may attach.  The sanitizer's search for leaks has to
-     * attach to us. */
+    /* Whatever the limit: no core, and no debugger or sibling may attach.  The
+     * sanitizer's search for leaks has to attach to us. */
     (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 #endif
     (void)umask(S_IRWXG | S_IRWXO);
@@ -113,6 +115,10 @@ void cb_cli_world_system(cb_cli_world *ret_world)
         .data_folder = absolute_variable("XDG_DATA_HOME"),
         .state_folder = absolute_variable("XDG_STATE_HOME"),
         .home_folder = variable("HOME"),
+        .memory_folders = { variable("XDG_RUNTIME_DIR"), "/dev/shm" },
+        .editor = variable("VISUAL") != NULL ? variable("VISUAL")
+                                             : variable("EDITOR"),
+        .search_path = variable("PATH"),
         .monotonic_ms = monotonic_ms,
         .look_at_swap = look_at_swap,
         .can_lock_memory = can_lock_memory,

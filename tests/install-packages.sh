@@ -11,7 +11,8 @@ set -eu
 packages='ca-certificates cmake gcc git libbsd-dev libc6-dev libgit2-dev
     libjansson-dev libkeyutils-dev libsodium-dev libsqlite3-dev ninja-build
     openssh-client pkg-config'
-check='binutils libcriterion-dev mandoc procps python3 python3-jsonschema'
+check='binutils libcriterion-dev mandoc nano procps python3 python3-jsonschema
+    vim-tiny'
 develop='clang clang-format clang-tidy cppcheck gcovr llvm shellcheck'
 
 case ${1:-check} in

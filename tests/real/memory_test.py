@@ -43,11 +43,11 @@ def stop(process, number):
     return os.WCOREDUMP(status)
 
 
-def the_limit_of_a_core_is_zero(world):
+def the_limit_leaves_no_room_for_a_core(world):
     process = at_work(world)
     with open(f"/proc/{process.pid}/limits", encoding="ascii") as file:
         limit = next(line for line in file if "core file" in line)
-    expect(limit.split()[4:6] == ["0", "0"], limit)
+    expect(limit.split()[4:6] == ["1", "1"], limit)
     expect(not stop(process, signal.SIGSEGV), "there is a core")
 
 
@@ -141,7 +141,7 @@ def a_pipe_is_never_taken_for_a_person(world):
 
 if __name__ == "__main__":
     command_kit.main([
-        the_limit_of_a_core_is_zero,
+        the_limit_leaves_no_room_for_a_core,
         without_the_limit_there_is_no_core_either,
         keys_lie_in_locked_memory,
         the_command_line_and_the_environment_hold_no_secret,
