@@ -372,6 +372,14 @@ void cb_database_close(cb_database *database)
     free(database);
 }
 
+bool cb_database_has_moved(const cb_database *database)
+{
+    int moved = 0;
+    return sqlite3_file_control(database->connection, "main",
+                                SQLITE_FCNTL_HAS_MOVED, &moved) == SQLITE_OK &&
+           moved != 0;
+}
+
 /* The number in "sql/migrations/0007-words.sql", or 0 for another file. */
 static int migration_number(const char *name)
 {

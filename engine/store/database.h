@@ -70,6 +70,9 @@ CB_NODISCARD cb_status cb_database_open_patiently(
     cb_database **ret_database, cb_error *reterr_error);
 void cb_database_close(cb_database *database);
 
+/* Whether its path names another file by now, or none. */
+bool cb_database_has_moved(const cb_database *database);
+
 /* Brings an open connection's schema to the newest version. */
 CB_NODISCARD cb_status cb_database_migrate(cb_database *database,
                                            cb_error *reterr_error);

@@ -64,6 +64,8 @@ struct cb_store {
     cb_database *database;
     char *folder;
     uint8_t store_id[CB_IDENTIFIER_BYTES];
+    cb_unlock unlock;    /* as it was when the master key was taken from it */
+    bool unlock_altered; /* and not as we wrote it */
     cb_secret *master_key;
     cb_secret *device_key;  /* Ed25519, 64 bytes */
     cb_secret *sealing_key; /* X25519, 32 bytes */
@@ -291,7 +293,36 @@ cb_status cb_settle_case(cb_store *store, const cb_case_id *case_id,
                          const cb_record_id *only, size_t *ret_conflicts,
                          cb_error *error);
 
+/* ---- keys.c */
+typedef struct cb_credential {
+    enum {
+        CB_CREDENTIAL_KEPT, /* by the kernel's keyring; no secret */
+        CB_CREDENTIAL_PASSPHRASE,
+        CB_CREDENTIAL_RECOVERY
+    } kind;
+
+    const cb_secret *secret;
+} cb_credential;
+
+cb_status cb_keys_check_passphrase(const cb_secret *passphrase,
+                                   cb_error *error);
+/* unlock.json of a new store. */
+cb_status cb_keys_begin(cb_store *store, const cb_store_options *options,
+                        const cb_secret *passphrase, cb_error *error);
+/* Store id and master key. */
+cb_status cb_keys_take(cb_store *store, const cb_credential *credential,
+                       cb_error *error);
+/* Whether unlock.json still holds that master key. */
+bool cb_keys_are_current(const cb_store *store);
+cb_status cb_keys_save(cb_store *store, cb_unlock *unlock,
+                       const cb_secret *master_key, cb_error *error);
+
 /* ---- store.c */
+cb_status cb_keys_open(const cb_store_options *options,
+                       const cb_credential *credential, cb_store **ret_store,
+                       cb_error *error);
+cb_status cb_store_open_database(const cb_store_options *options,
+                                 cb_store *store, bool create, cb_error *error);
 /* CB_NO_MEMORY where a JSON value built since the last transaction may lack a
  * member: it must not be made to last. */
 cb_status cb_store_check_memory(const cb_store *store, cb_error *error);

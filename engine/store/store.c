@@ -7,6 +7,9 @@
 #include <string.h>
 
 #define FOLDER_BYTES_MAX 4096
+/* Each time somebody else has finished a rotation: it is not going to happen
+ * twice. */
+#define OPEN_ATTEMPTS    3
 
 char *cb_store_path(const char *folder, const char *name)
 {
@@ -22,37 +25,6 @@ static const cb_environment *environment_of(const cb_store_options *options)
 {
     return options->environment == NULL ? cb_environment_system()
                                         : options->environment;
-}
-
-static cb_unlock_cost cost_of(const cb_store_options *options)
-{
-    cb_unlock_cost cost = cb_unlock_cost_default();
-    if (options->kdf_operations != 0) {
-        cost.operations = options->kdf_operations;
-    }
-    if (options->kdf_memory_bytes != 0) {
-        cost.memory_bytes = options->kdf_memory_bytes;
-    }
-    return cost;
-}
-
-static cb_status check_passphrase(const cb_secret *passphrase, cb_error *error)
-{
-    size_t characters = 0;
-    const uint8_t *bytes = cb_secret_view(passphrase);
-    for (size_t i = 0; i < cb_secret_size(passphrase); i++) {
-        characters += (bytes[i] & 0xc0) != 0x80;
-    }
-    if (characters >= CB_PASSPHRASE_CHARACTERS_MIN) {
-        return CB_OK;
-    }
-    cb_status status = cb_error_set(error, CB_INPUT,
-                                    "the passphrase is shorter than %d "
-                                    "characters",
-                                    CB_PASSPHRASE_CHARACTERS_MIN);
-    cb_error_meaning(error, "nothing was made or changed");
-    cb_error_next(error, "choose several words that do not belong together");
-    return status;
 }
 
 static cb_status allocate(const cb_store_options *options, cb_store **ret_store,
@@ -105,8 +77,8 @@ void cb_store_close(cb_store *store)
     free(store);
 }
 
-static cb_status open_database(const cb_store_options *options, cb_store *store,
-                               bool create, cb_error *error)
+cb_status cb_store_open_database(const cb_store_options *options,
+                                 cb_store *store, bool create, cb_error *error)
 {
     const cb_patience patience = { options->waiting, options->waiting_context };
     char *path = cb_store_path(store->folder, "casebook.db");
@@ -255,7 +227,7 @@ cb_status cb_store_create(const cb_store_options *options,
         status = cb_error_set(reterr_error, CB_NO_MEMORY, "out of memory");
         goto out;
     }
-    status = check_passphrase(passphrase, reterr_error);
+    status = cb_keys_check_passphrase(passphrase, reterr_error);
     if (status == CB_OK) {
         status = make_folder(environment, options->folder, unlock_path,
                              reterr_error);
@@ -279,7 +251,7 @@ cb_status cb_store_create(const cb_store_options *options,
     }
     if (status == CB_OK) {
         made = true;
-        status = open_database(options, store, true, reterr_error);
+        status = cb_store_open_database(options, store, true, reterr_error);
     }
     if (status == CB_OK) {
         status = cb_witness_open(store, options->witness_folder, reterr_error);
@@ -288,9 +260,7 @@ cb_status cb_store_create(const cb_store_options *options,
         status = fill_new(store, reterr_error);
     }
     if (status == CB_OK) {
-        status = cb_unlock_write(environment, unlock_path, store->store_id,
-                                 cost_of(options), passphrase,
-                                 store->master_key, reterr_error);
+        status = cb_keys_begin(store, options, passphrase, reterr_error);
     }
     if (status == CB_OK) {
         cb_witness_note(store);
@@ -308,68 +278,56 @@ out:
     return status;
 }
 
-static cb_status take_master_key(cb_store *store, const cb_secret *passphrase,
-                                 cb_error *error)
+static cb_status check_content(cb_store *store, cb_error *error)
 {
-    char *path = cb_store_path(store->folder, "unlock.json");
-    if (path == NULL) {
-        return cb_error_set(error, CB_NO_MEMORY, "out of memory");
-    }
-    cb_status status =
-        cb_unlock_read_id(store->environment, path, store->store_id, error);
-    if (status == CB_OK && passphrase != NULL) {
-        status = cb_unlock_open(store->environment, path, passphrase,
-                                &store->master_key, error);
-    } else if (status == CB_OK) {
-        status = cb_keyring_take(store->store_id, &store->master_key, error);
-        if (status == CB_NOT_FOUND) {
-            status = cb_error_set(error, CB_LOCKED, "the store '%s' is locked",
-                                  store->folder);
-            cb_error_next(error, "casebound unlock");
-        }
-    }
-    free(path);
-    return status;
-}
-
-cb_status cb_store_open(const cb_store_options *options,
-                        const cb_secret *passphrase, cb_store **ret_store,
-                        cb_error *reterr_error)
-{
-    cb_store *store = NULL;
     uint8_t id[CB_IDENTIFIER_BYTES];
-    cb_status status = allocate(options, &store, reterr_error);
-    if (status == CB_OK) {
-        status = take_master_key(store, passphrase, reterr_error);
-    }
-    if (status == CB_OK) {
-        status = cb_witness_open(store, options->witness_folder, reterr_error);
-    }
-    if (status == CB_OK) {
-        status = open_database(options, store, false, reterr_error);
-    }
-    if (status == CB_OK) {
-        status =
-            cb_meta_get_bytes(store, "store.id", id, sizeof id, reterr_error);
-    }
+    cb_status status =
+        cb_meta_get_bytes(store, "store.id", id, sizeof id, error);
     if (status == CB_NOT_FOUND ||
         (status == CB_OK && memcmp(id, store->store_id, sizeof id) != 0)) {
-        status = cb_error_set(reterr_error, CB_DAMAGED,
+        status = cb_error_set(error, CB_DAMAGED,
                               "the database in '%s' is not the one that "
                               "unlock.json belongs to",
-                              options->folder);
-        cb_error_meaning(reterr_error, "nothing was changed");
+                              store->folder);
+        cb_error_meaning(error, "nothing was changed");
     }
     if (status == CB_OK) {
-        status = cb_identity_load(store, reterr_error);
+        status = cb_identity_load(store, error);
     }
     if (status == CB_OK) {
-        status = cb_witness_check(store, reterr_error);
+        status = cb_witness_check(store, error);
+    }
+    return status == CB_OK ? cb_store_check_memory(store, error) : status;
+}
+
+/*
+ * *ret_again: another process has replaced the master key or the database while
+ * this one waited for it; nothing is open then, whatever the status.
+ */
+static cb_status open_once(const cb_store_options *options,
+                           const cb_credential *credential,
+                           cb_store **ret_store, bool *ret_again,
+                           cb_error *error)
+{
+    cb_store *store = NULL;
+    *ret_again = false;
+    cb_status status = allocate(options, &store, error);
+    if (status == CB_OK) {
+        status = cb_keys_take(store, credential, error);
     }
     if (status == CB_OK) {
-        status = cb_store_check_memory(store, reterr_error);
+        status = cb_witness_open(store, options->witness_folder, error);
     }
-    if (status != CB_OK) {
+    if (status == CB_OK) {
+        status = cb_store_open_database(options, store, false, error);
+        *ret_again =
+            !cb_keys_are_current(store) ||
+            (status == CB_OK && cb_database_has_moved(store->database));
+    }
+    if (status == CB_OK && !*ret_again) {
+        status = check_content(store, error);
+    }
+    if (status != CB_OK || *ret_again) {
         cb_store_close(store);
         return status;
     }
@@ -377,58 +335,47 @@ cb_status cb_store_open(const cb_store_options *options,
     return CB_OK;
 }
 
-cb_status cb_store_probe(const cb_store_options *options,
-                         cb_error *reterr_error)
+cb_status cb_keys_open(const cb_store_options *options,
+                       const cb_credential *credential, cb_store **ret_store,
+                       cb_error *error)
 {
-    uint8_t id[CB_IDENTIFIER_BYTES];
-    char *path = cb_store_path(options->folder, "unlock.json");
-    cb_status status =
-        path == NULL ? cb_error_set(reterr_error, CB_NO_MEMORY, "out of memory")
-                     : cb_unlock_read_id(environment_of(options), path, id,
-                                         reterr_error);
-    free(path);
-    return status;
-}
-
-cb_status cb_store_keep_unlocked(const cb_store *store, unsigned seconds,
-                                 cb_error *reterr_error)
-{
-    return cb_keyring_keep(store->store_id, store->master_key, seconds,
-                           reterr_error);
-}
-
-cb_status cb_store_lock(const cb_store_options *options, cb_error *reterr_error)
-{
-    uint8_t id[CB_IDENTIFIER_BYTES];
-    char *path = cb_store_path(options->folder, "unlock.json");
-    cb_status status =
-        path == NULL ? cb_error_set(reterr_error, CB_NO_MEMORY, "out of memory")
-                     : cb_unlock_read_id(environment_of(options), path, id,
-                                         reterr_error);
-    if (status == CB_OK) {
-        status = cb_keyring_drop(id, reterr_error);
+    cb_error trouble = { 0 };
+    cb_status status = CB_IN_USE;
+    bool again = true;
+    for (int i = 0; i < OPEN_ATTEMPTS && again; i++) {
+        cb_error_clear(&trouble);
+        status = open_once(options, credential, ret_store, &again, &trouble);
     }
-    free(path);
+    if (again) {
+        status = cb_error_set(&trouble, CB_IN_USE,
+                              "the store '%s' is being written anew by another "
+                              "process",
+                              options->folder);
+        cb_error_meaning(&trouble, "nothing was changed");
+    }
+    if (status != CB_OK && error != NULL && error->status == CB_OK) {
+        *error = trouble;
+    }
     return status;
 }
 
-cb_status cb_store_change_passphrase(cb_store *store,
-                                     const cb_store_options *options,
-                                     const cb_secret *passphrase,
-                                     cb_error *reterr_error)
+cb_status cb_store_open(const cb_store_options *options,
+                        const cb_secret *passphrase, cb_store **ret_store,
+                        cb_error *reterr_error)
 {
-    cb_status status = check_passphrase(passphrase, reterr_error);
-    if (status != CB_OK) {
-        return status;
-    }
-    char *path = cb_store_path(store->folder, "unlock.json");
-    status = path == NULL
-                 ? cb_error_set(reterr_error, CB_NO_MEMORY, "out of memory")
-                 : cb_unlock_write(store->environment, path, store->store_id,
-                                   cost_of(options), passphrase,
-                                   store->master_key, reterr_error);
-    free(path);
-    return status;
+    const cb_credential credential = { passphrase == NULL
+                                           ? CB_CREDENTIAL_KEPT
+                                           : CB_CREDENTIAL_PASSPHRASE,
+                                       passphrase };
+    return cb_keys_open(options, &credential, ret_store, reterr_error);
+}
+
+cb_status cb_store_open_recovery(const cb_store_options *options,
+                                 const cb_secret *recovery_key,
+                                 cb_store **ret_store, cb_error *reterr_error)
+{
+    const cb_credential credential = { CB_CREDENTIAL_RECOVERY, recovery_key };
+    return cb_keys_open(options, &credential, ret_store, reterr_error);
 }
 
 const cb_environment *cb_store_environment(const cb_store *store)

@@ -28,7 +28,8 @@ typedef struct cb_store cb_store;
 typedef struct cb_store_options {
     const char *folder;
     const cb_environment *environment; /* NULL: the system's */
-    /* Argon2id for a new or changed passphrase; zero: 3 passes, 256 MiB. */
+    /* Argon2id for a new or changed passphrase; zero: 3 passes over 256 MiB, or
+     * on a machine with less memory more over less. */
     uint64_t kdf_operations;
     uint64_t kdf_memory_bytes;
     /*
@@ -80,10 +81,48 @@ CB_NODISCARD CB_PUBLIC cb_status cb_store_keep_unlocked(const cb_store *store,
 CB_NODISCARD CB_PUBLIC cb_status cb_store_lock(const cb_store_options *options,
                                                cb_error *reterr_error);
 
-/* Seals the master key under another passphrase; the database stays. */
+/*
+ * Seals the master key under another passphrase (or the same, at another cost);
+ * the database stays, and so does the recovery key.  Where the options name no
+ * cost the present one is kept, unless it is less than the default.  CB_INPUT,
+ * CB_LIMIT, CB_NO_MEMORY, CB_NO_SPACE.
+ */
 CB_NODISCARD CB_PUBLIC cb_status
 cb_store_change_passphrase(cb_store *store, const cb_store_options *options,
                            const cb_secret *passphrase, cb_error *reterr_error);
+
+/*
+ * The recovery key (see casebound/recovery.h): another way in, for when the
+ * passphrase is forgotten.  Set with the present passphrase, in place of any
+ * before it; NULL removes it.  CB_WRONG_KEY, CB_NO_SPACE.
+ */
+CB_NODISCARD CB_PUBLIC cb_status
+cb_store_set_recovery(cb_store *store, const cb_store_options *options,
+                      const cb_secret *passphrase,
+                      const cb_secret *recovery_key, cb_error *reterr_error);
+
+/* As cb_store_open; CB_WRONG_KEY also where the store has no recovery key. */
+CB_NODISCARD CB_PUBLIC cb_status cb_store_open_recovery(
+    const cb_store_options *options, const cb_secret *recovery_key,
+    cb_store **ret_store, cb_error *reterr_error);
+
+/* Whether it would open the store; opens nothing. */
+CB_NODISCARD CB_PUBLIC cb_status
+cb_store_check_recovery(const cb_store_options *options,
+                        const cb_secret *recovery_key, cb_error *reterr_error);
+
+/* How an open store is locked. */
+typedef struct cb_store_keys {
+    int version;             /* of unlock.json */
+    uint64_t kdf_operations; /* what trying a passphrase costs */
+    uint64_t kdf_memory_bytes;
+    bool recovery; /* there is a recovery key */
+    bool rotating; /* the master key was being replaced */
+    bool altered;  /* unlock.json is not as it was written */
+} cb_store_keys;
+
+CB_PUBLIC void cb_store_describe_keys(const cb_store *store,
+                                      cb_store_keys *ret_keys);
 
 CB_PUBLIC const cb_environment *cb_store_environment(const cb_store *store);
 CB_PUBLIC const cb_model *cb_store_model(const cb_store *store);
