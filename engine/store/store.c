@@ -347,6 +347,7 @@ cb_status cb_keys_open(const cb_store_options *options,
         status = open_once(options, credential, ret_store, &again, &trouble);
     }
     if (again) {
+        cb_error_clear(&trouble);
         status = cb_error_set(&trouble, CB_IN_USE,
                               "the store '%s' is being written anew by another "
                               "process",
