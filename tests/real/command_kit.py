@@ -111,7 +111,7 @@ class World:
         """The same command with a cheap passphrase, for init and hub init."""
         environment = {
             "CASEBOUND_TEST_CLOCK": str(int(time.time() * 1000)),
-            "CASEBOUND_TEST_SEED": self.root,
+            "CASEBOUND_TEST_SEED": self.path(store),
             "CASEBOUND_STORE": self.path(store)}
         with self._start(self.programs["maker"], words, PASSPHRASE,
                          environment=environment) as process:
