@@ -270,11 +270,23 @@ static bool abandon_some(struct life *life)
            run_both(life, "RELEASE a");
 }
 
+/* Rows of a page each; the table's top holds 1,018 versions. */
+static bool fill(struct life *life, int number)
+{
+    char sql[SQL_BYTES];
+    snprintf(sql, sizeof sql,
+             "WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c "
+             "WHERE i < 1200) INSERT INTO main.item(body, tag) "
+             "SELECT printf('%%0%dd', i), i FROM c",
+             life->page_size);
+    return !life->configuration->large || number != 1 || run_both(life, sql);
+}
+
 static bool transact(struct life *life, int number)
 {
     char sql[SQL_BYTES];
-    if (!run_both(life, "BEGIN") || !change_some(life, 4) ||
-        !abandon_some(life) || !change_some(life, 2)) {
+    if (!run_both(life, "BEGIN") || !fill(life, number) ||
+        !change_some(life, 4) || !abandon_some(life) || !change_some(life, 2)) {
         return false;
     }
     for (int i = 0; i < life_databases(life); i++) {
@@ -313,11 +325,29 @@ static bool do_chores(struct life *life)
     }
 }
 
+/* As the store does, right after the first transaction. */
+static bool track(struct life *life)
+{
+    for (int i = 0; i < life_databases(life) && life->vfs != NULL &&
+                    life->configuration->tracked;
+         i++) {
+        cb_error error = { .status = CB_OK };
+        if (cb_vfs_track(life->database, life_schemas[i], &error) != CB_OK) {
+            if (!is_excused(life)) {
+                life_fail(life, "track", error.what);
+            }
+            return false;
+        }
+        life->tracking = i + 1 == life_databases(life);
+    }
+    return true;
+}
+
 void life_live(struct life *life)
 {
     int count = 3 + (int)roll(&life->dice, TRANSACTIONS_MAX - 3);
     life->acknowledged = -1;
-    if (!life_open(life) || !create_tables(life)) {
+    if (!life_open(life) || !create_tables(life) || !track(life)) {
         return;
     }
     for (int number = 1; number <= count; number++) {

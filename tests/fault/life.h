@@ -22,6 +22,8 @@ struct configuration {
     bool extra;      /* synchronous EXTRA: deleting a journal is synced too */
     bool spill;      /* a small cache that spills */
     bool savepoints; /* roll back to some of them */
+    bool tracked;    /* versions of pages are kept */
+    bool large;      /* more pages than the table's top holds */
     bool two;        /* an attached database takes part */
     bool lies;       /* the drive does not sync */
     bool may_fail;   /* losses are expected, and must be found */
@@ -45,6 +47,7 @@ struct life {
     sqlite3 *model;
     int acknowledged; /* 0: the tables were made; -1: not even that */
     struct hash hashes[TRANSACTIONS_MAX + 1][DATABASES];
+    bool tracking; /* the table of versions must be there */
     int report_to; /* where witnesses go; 0: nowhere */
     int scrubbed;  /* database that the scrub reads */
     uint64_t free_torn;

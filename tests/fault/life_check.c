@@ -90,6 +90,11 @@ static void scrub(struct life *life)
 {
     struct cb_vfs_scrub_result result = { .pages = 0 };
     cb_error error = { .status = CB_OK };
+    if (life->tracking &&
+        cb_vfs_demand_tracking(life->database, life_schemas[life->scrubbed],
+                               &error) != CB_OK) {
+        life_fail(life, "tracking", error.what);
+    }
     if (read_number(life, life_schemas[life->scrubbed]) >= 0 &&
         cb_vfs_scrub(life->vfs, life_files[life->scrubbed], judge_damage, life,
                      &result, &error) != CB_OK) {

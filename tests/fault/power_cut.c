@@ -29,6 +29,10 @@
 static const struct configuration configurations[] = {
     { "wal", "WAL", .savepoints = true },
     { "wal-spill", "WAL", .spill = true },
+    { "wal-tracked", "WAL", .savepoints = true, .tracked = true },
+    { "wal-spill-tracked", "WAL", .spill = true, .tracked = true },
+    { "wal-large-tracked", "WAL", .savepoints = true, .tracked = true,
+      .large = true },
     { "delete", "DELETE", .extra = true, .savepoints = true },
     { "delete-spill", "DELETE", .extra = true, .spill = true,
       .savepoints = true },
@@ -66,9 +70,10 @@ static void return_and_check(struct life *life)
 static bool live_and_die(struct life *life, const cb_environment *environment,
                          const cb_secret *key, bool encrypted)
 {
-    static const int spans[] = { 40, 200, 1000, 4000 };
+    static const int spans[] = { 40, 200, 1000, 4000, 20000 };
     life->dice = dice_of_seed(life->seed);
-    life->page_size = 512 << roll(&life->dice, 8);
+    life->page_size =
+        512 << roll(&life->dice, life->configuration->large ? 3 : 8);
     life->base_vfs = POWER_CUT_VFS;
     life->excused = power_cut_happened;
     power_cut_begin();
@@ -81,7 +86,10 @@ static bool live_and_die(struct life *life, const cb_environment *environment,
     }
     life_model(life);
     power_cut_lie(life->configuration->lies);
-    power_cut_arm(roll(&life->dice, (uint64_t)spans[roll(&life->dice, 4)]) + 1);
+    power_cut_arm(roll(&life->dice,
+                       (uint64_t)spans[roll(&life->dice, 4) +
+                                       (life->configuration->large ? 1 : 0)]) +
+                  1);
     if (life->failure[0] == '\0') {
         life_live(life);
         /* Without power, nothing that closing does can help. */
@@ -107,6 +115,7 @@ struct options {
 
 struct row {
     unsigned lost;
+    uint64_t acknowledged;
     uint64_t free_torn;
 };
 
@@ -130,6 +139,8 @@ static struct row run_row(const struct options *options,
             }
         }
         row.free_torn += life.free_torn;
+        row.acknowledged +=
+            life.acknowledged > 0 ? (uint64_t)life.acknowledged : 0;
     }
     return row;
 }
@@ -142,13 +153,16 @@ static void run_configuration(const struct options *options,
 {
     struct row stock = run_row(options, configuration, false, environment, key);
     struct row ours = run_row(options, configuration, true, environment, key);
-    printf("%-22s %6llu cuts: lost %u with stock SQLite, %u with ours%s",
-           configuration->name, (unsigned long long)options->seeds, stock.lost,
-           ours.lost, configuration->may_fail ? " (expected)" : "");
+    printf("%-20s %5llu cuts, %6llu transactions acknowledged; lost: stock "
+           "SQLite %u, ours %u%s",
+           configuration->name, 2 * (unsigned long long)options->seeds,
+           (unsigned long long)(stock.acknowledged + ours.acknowledged),
+           stock.lost, ours.lost, configuration->may_fail ? " (expected)" : "");
     if (ours.free_torn > 0) {
         printf("; %llu free pages torn", (unsigned long long)ours.free_torn);
     }
     printf("\n");
+    fflush(stdout);
     bool good = configuration->may_fail
                     ? !configuration->lies || (stock.lost > 0 && ours.lost > 0)
                     : stock.lost == 0 && ours.lost == 0;
