@@ -19,6 +19,9 @@
 #define PERSON_TYPE       "person"
 #define PERSON_ROLE_FIELD "role"
 
+/* A day on which the clocks go back has 25 hours. */
+#define DAY_MS_MAX (INT64_C(25) * 3600 * 1000)
+
 /* ------------------------------------------------------------------ cases */
 
 cb_status cb_cli_case_load(cb_cli_session *session, const cb_case_id *case_id,
@@ -281,6 +284,26 @@ static cb_status read_why(cb_cli_session *session, cb_cli_change *change)
     return status;
 }
 
+/*
+ * A slip of the finger makes a year of the next century.  It is no business of
+ * the store's to refuse it, for it is signed as it was meant, but whoever typed
+ * it should see it while it is fresh.
+ */
+static void warn_of_slip(cb_cli_session *session, const char *text,
+                         int64_t start_ms, int64_t now_ms)
+{
+    cb_when tomorrow = { 0 };
+    if (cb_when_parse("tomorrow", now_ms, &tomorrow, NULL) != CB_OK) {
+        return;
+    }
+    if (start_ms >= tomorrow.start_ms + DAY_MS_MAX) {
+        cb_cli_warn(session,
+                    "'%s' lies in the future; if that is a slip, strike the "
+                    "record and add it again",
+                    text);
+    }
+}
+
 static cb_status read_happened(cb_cli_session *session, cb_change *change)
 {
     static const char *const precisions[] = {
@@ -294,10 +317,10 @@ static cb_status read_happened(cb_cli_session *session, cb_change *change)
     if (text == NULL) {
         return CB_OK;
     }
-    cb_status status =
-        cb_when_parse(text, environment->now_ms(environment->context), &when,
-                      &session->error);
+    int64_t now_ms = environment->now_ms(environment->context);
+    cb_status status = cb_when_parse(text, now_ms, &when, &session->error);
     if (status == CB_OK) {
+        warn_of_slip(session, text, when.start_ms, now_ms);
         change->happened_ms = when.start_ms;
         change->precision = precisions[when.precision];
     }
