@@ -41,7 +41,7 @@ cb_status cb_cli_store_options(cb_cli_session *session, cb_buffer *folder,
 {
     size_t witness_at = 0;
     bool witness = false;
-    cb_buffer_init(folder, 2 * PATH_BYTES_MAX);
+    cb_buffer_init(folder, (size_t)2 * PATH_BYTES_MAX);
     cb_status status = cb_cli_folder(session, folder, &session->error);
     if (status == CB_OK) {
         cb_buffer_append(folder, "", 1);

@@ -21,6 +21,8 @@
 typedef struct cb_cli_edit {
     struct cb_cli_edit *next;
     cb_cli_scratch scratch;
+    cb_cli_editor editor;
+    int terminal;
     char subject[FILE_NAME_BYTES];
     char file_name[FILE_NAME_BYTES + 8];
     bool is_worth_keeping; /* somebody wrote something that is not recorded */
@@ -160,17 +162,18 @@ static cb_status ask_again(cb_cli_session *session, const cb_error *why,
 }
 
 /* Editor, text, check.  `ret_mendable`: the person can put it right. */
-static cb_status one_round(cb_cli_session *session,
+static cb_status one_round(const cb_cli_world *world,
                            const cb_cli_edit_wish *wish, cb_cli_edit *edit,
-                           cb_cli_editor *editor, int terminal,
                            bool *ret_mendable, cb_error *error)
 {
+    const cb_cli_editor_place place = { .folder_path = edit->scratch.path,
+                                        .folder = edit->scratch.folder,
+                                        .file_name = edit->file_name,
+                                        .terminal = edit->terminal };
     cb_buffer text;
     cb_buffer_init(&text, CB_TEXT_BYTES_MAX + 1);
     *ret_mendable = false;
-    cb_status status = cb_cli_editor_run(
-        session->world, editor, edit->scratch.path, edit->scratch.folder,
-        edit->file_name, terminal, error);
+    cb_status status = cb_cli_editor_run(world, &edit->editor, &place, error);
     /* Looked at whatever the editor's end: what was saved may be worth it. */
     cb_error unread = { 0 };
     cb_status read = read_saved(wish, edit, &text, &unread);
@@ -190,15 +193,14 @@ static cb_status one_round(cb_cli_session *session,
 
 /* Round after round, as long as the person wants that. */
 static cb_status write_text(cb_cli_session *session,
-                            const cb_cli_edit_wish *wish, cb_cli_edit *edit,
-                            cb_cli_editor *editor, int terminal)
+                            const cb_cli_edit_wish *wish, cb_cli_edit *edit)
 {
     for (;;) {
         bool is_mendable = false;
         bool again = false;
         cb_error why = { 0 };
-        cb_status status = one_round(session, wish, edit, editor, terminal,
-                                     &is_mendable, &why);
+        cb_status status =
+            one_round(session->world, wish, edit, &is_mendable, &why);
         if (is_mendable) {
             cb_status asked = ask_again(session, &why, &again);
             if (asked != CB_OK) {
@@ -240,7 +242,6 @@ static cb_status make_edit(cb_cli_session *session,
 cb_status cb_cli_edit_text(cb_cli_session *session,
                            const cb_cli_edit_wish *wish)
 {
-    cb_cli_editor editor;
     if (session->no_input) {
         return refuse_editor(&session->error, "--no-input was given");
     }
@@ -248,21 +249,24 @@ cb_status cb_cli_edit_text(cb_cli_session *session,
     if (terminal < 0) {
         return refuse_editor(&session->error, "there is no terminal");
     }
-    cb_status status =
-        cb_cli_editor_find(session->world, &editor, &session->error);
-    cb_cli_edit *edit = status == CB_OK ? calloc(1, sizeof *edit) : NULL;
-    if (status == CB_OK && edit == NULL) {
+    cb_status status = CB_OK;
+    cb_cli_edit *edit = calloc(1, sizeof *edit);
+    if (edit == NULL) {
         status = cb_error_set(&session->error, CB_NO_MEMORY, "out of memory");
-    }
-    if (status == CB_OK) {
+    } else {
         edit->scratch.folder = -1;
+        edit->terminal = terminal;
         edit->next = session->edits;
         session->edits = edit;
+        status =
+            cb_cli_editor_find(session->world, &edit->editor, &session->error);
+    }
+    if (status == CB_OK) {
         status = make_edit(session, wish, edit);
     }
     if (status == CB_OK) {
         cb_cli_warn_of_swap(session);
-        status = write_text(session, wish, edit, &editor, terminal);
+        status = write_text(session, wish, edit);
     }
     (void)close(terminal);
     return status;

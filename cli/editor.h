@@ -61,14 +61,20 @@ CB_NODISCARD cb_status cb_cli_editor_find(const cb_cli_world *world,
                                           cb_cli_editor *ret_editor,
                                           cb_error *reterr_error);
 
+typedef struct cb_cli_editor_place {
+    const char *folder_path; /* in memory */
+    int folder;              /* its descriptor */
+    const char *file_name;
+    int terminal;
+} cb_cli_editor_place;
+
 /*
- * Runs it on the file of the folder, on the terminal, to its end.  CB_FAILED
- * where it did not end with 0, CB_INTERRUPTED where we were asked to stop.
+ * Runs it on the file, on the terminal, to its end.  CB_FAILED where it did not
+ * end with 0, CB_INTERRUPTED where we were asked to stop.
  */
 CB_NODISCARD cb_status cb_cli_editor_run(const cb_cli_world *world,
-                                         cb_cli_editor *editor,
-                                         const char *folder_path, int folder,
-                                         const char *file_name, int terminal,
+                                         const cb_cli_editor *editor,
+                                         const cb_cli_editor_place *place,
                                          cb_error *reterr_error);
 
 #endif

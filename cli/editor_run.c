@@ -31,24 +31,25 @@
 
 extern char **environ;
 
+/* Each setting by itself: small builds do not know all of them. */
+static const char vim_settings[] =
+    "silent! set nobackup|silent! set nowritebackup|silent! set noundofile"
+    "|silent! set noswapfile";
+static const char emacs_settings[] =
+    "(setq make-backup-files nil auto-save-default nil "
+    "auto-save-list-file-prefix nil create-lockfiles nil)";
+
 /* An editor by the start of its program's real name. */
 static const struct {
     const char *name;
     const char *switches[SWITCHES_MAX];
 } known_editors[] = {
-    /* Each setting by itself: small builds do not know all of them. */
     { "vim",
-      { "-n", "-i", "NONE", "--cmd", "set nomodeline", "-c",
-        "silent! set nobackup|silent! set nowritebackup|silent! set noundofile"
-        "|silent! set noswapfile" } },
+      { "-n", "-i", "NONE", "--cmd", "set nomodeline", "-c", vim_settings } },
     { "nvim",
-      { "-n", "-i", "NONE", "--cmd", "set nomodeline", "-c",
-        "set nobackup nowritebackup noundofile noswapfile" } },
+      { "-n", "-i", "NONE", "--cmd", "set nomodeline", "-c", vim_settings } },
     { "nano", { "--ignorercfiles" } },
-    { "emacs",
-      { "-nw", "-Q", "--eval",
-        "(setq make-backup-files nil auto-save-default nil "
-        "auto-save-list-file-prefix nil create-lockfiles nil)" } },
+    { "emacs", { "-nw", "-Q", "--eval", emacs_settings } },
 };
 
 /* What would lead it back to the person's home, or to another process. */
@@ -261,7 +262,8 @@ static void surround(surroundings *around, const char *folder_path)
 
 /* In the child: only what may be called between fork and exec. */
 static _Noreturn void become(const cb_cli_editor *editor, char *const *words,
-                             char *const *variables, int folder, int terminal)
+                             char *const *variables,
+                             const cb_cli_editor_place *place)
 {
     static const int signals[] = { SIGINT, SIGQUIT, SIGTERM, SIGPIPE, SIGHUP };
     struct sigaction action = { .sa_handler = SIG_DFL };
@@ -270,17 +272,17 @@ static _Noreturn void become(const cb_cli_editor *editor, char *const *words,
         (void)sigaction(signals[i], &action, NULL);
     }
     for (int i = STDIN_FILENO; i <= STDERR_FILENO; i++) {
-        (void)dup2(terminal, i);
+        (void)dup2(place->terminal, i);
     }
     /* A passphrase may still wait on a descriptor that is none of its
      * business.  The folder's stays, for it holds the lock. */
     long limit = sysconf(_SC_OPEN_MAX);
     for (int i = STDERR_FILENO + 1; i < limit && i < DESCRIPTORS_MAX; i++) {
-        if (i != folder) {
+        if (i != place->folder) {
             (void)close(i);
         }
     }
-    if (fchdir(folder) == 0) {
+    if (fchdir(place->folder) == 0) {
         (void)execve(editor->path, words, variables);
     }
     _exit(EXEC_FAILED);
@@ -326,42 +328,65 @@ static cb_status judge(const cb_cli_world *world, const cb_cli_editor *editor,
     return CB_FAILED;
 }
 
-cb_status cb_cli_editor_run(const cb_cli_world *world, cb_cli_editor *editor,
-                            const char *folder_path, int folder,
-                            const char *file_name, int terminal,
-                            cb_error *reterr_error)
+/* Runs it; how it ended, as waitpid tells. */
+static cb_status start(const cb_cli_world *world, const cb_cli_editor *editor,
+                       const cb_cli_editor_place *place, int *ret_ended,
+                       cb_error *error)
 {
-    surroundings *around = calloc(1, sizeof *around);
     char *words[CB_CLI_EDITOR_WORDS_MAX + 2] = { NULL };
     char file[4096];
+    pid_t child = -1;
+    cb_status status = CB_OK;
+    surroundings *around = calloc(1, sizeof *around);
+    for (size_t i = 0; i < editor->argument_count; i++) {
+        words[i] = strdup(editor->arguments[i]);
+        if (words[i] == NULL) {
+            status = cb_error_set(error, CB_NO_MEMORY, "out of memory");
+        }
+    }
+    if (around == NULL) {
+        status = cb_error_set(error, CB_NO_MEMORY, "out of memory");
+    }
+    if (status != CB_OK) {
+        goto out;
+    }
+    surround(around, place->folder_path);
+    (void)snprintf(file, sizeof file, "%s/%s", place->folder_path,
+                   place->file_name);
+    words[editor->argument_count] = file;
+    child = fork();
+    if (child == 0) {
+        become(editor, words, around->variables, place);
+    }
+    status = child < 0
+                 ? cb_error_set(error, CB_FAILED,
+                                "cannot start the editor: error %d", errno)
+                 : wait_for(world, child, ret_ended, error);
+out:
+    for (size_t i = 0; i < editor->argument_count; i++) {
+        free(words[i]);
+    }
+    free(around);
+    return status;
+}
+
+cb_status cb_cli_editor_run(const cb_cli_world *world,
+                            const cb_cli_editor *editor,
+                            const cb_cli_editor_place *place,
+                            cb_error *reterr_error)
+{
     struct sigaction ignored = { .sa_handler = SIG_IGN };
     struct sigaction before_int;
     struct sigaction before_quit;
     struct termios terminal_before;
     int ended = 0;
-    if (around == NULL) {
-        return cb_error_set(reterr_error, CB_NO_MEMORY, "out of memory");
-    }
-    surround(around, folder_path);
-    (void)snprintf(file, sizeof file, "%s/%s", folder_path, file_name);
-    for (size_t i = 0; i < editor->argument_count; i++) {
-        words[i] = strdup(editor->arguments[i]);
-    }
-    words[editor->argument_count] = file;
-    (void)mkdirat(folder, HOME_NAME, 0700);
-    bool has_terminal = tcgetattr(terminal, &terminal_before) == 0;
+    (void)mkdirat(place->folder, HOME_NAME, 0700);
+    bool has_terminal = tcgetattr(place->terminal, &terminal_before) == 0;
     /* Ctrl-C is the editor's as long as it runs. */
     (void)sigemptyset(&ignored.sa_mask);
     (void)sigaction(SIGINT, &ignored, &before_int);
     (void)sigaction(SIGQUIT, &ignored, &before_quit);
-    pid_t child = fork();
-    if (child == 0) {
-        become(editor, words, around->variables, folder, terminal);
-    }
-    cb_status status =
-        child < 0 ? cb_error_set(reterr_error, CB_FAILED,
-                                 "cannot start the editor: error %d", errno)
-                  : wait_for(world, child, &ended, reterr_error);
+    cb_status status = start(world, editor, place, &ended, reterr_error);
     (void)sigaction(SIGINT, &before_int, NULL);
     (void)sigaction(SIGQUIT, &before_quit, NULL);
     if (status == CB_OK) {
@@ -369,11 +394,7 @@ cb_status cb_cli_editor_run(const cb_cli_world *world, cb_cli_editor *editor,
     }
     if (status != CB_OK && has_terminal) {
         /* One that died leaves the terminal as it was at work. */
-        (void)tcsetattr(terminal, TCSADRAIN, &terminal_before);
+        (void)tcsetattr(place->terminal, TCSADRAIN, &terminal_before);
     }
-    for (size_t i = 0; i < editor->argument_count; i++) {
-        free(words[i]);
-    }
-    free(around);
     return status;
 }
