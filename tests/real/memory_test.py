@@ -43,6 +43,12 @@ def stop(process, number):
     return os.WCOREDUMP(status)
 
 
+def skip_with_sanitizers(world, why):
+    with open(world.programs["casebound"], "rb") as file:
+        if b"__asan_init" in file.read():
+            raise Skip("with the sanitizer: " + why)
+
+
 def the_limit_leaves_no_room_for_a_core(world):
     process = at_work(world)
     with open(f"/proc/{process.pid}/limits", encoding="ascii") as file:
@@ -53,9 +59,7 @@ def the_limit_leaves_no_room_for_a_core(world):
 
 def without_the_limit_there_is_no_core_either(world):
     """Cores that go to a program know no limit."""
-    with open(world.programs["casebound"], "rb") as file:
-        if b"__asan_init" in file.read():
-            raise Skip("the sanitizer has to be able to look in")
+    skip_with_sanitizers(world, "it has to be able to look in")
     other = subprocess.Popen(["sleep", "60"], cwd=world.root)
     try:
         resource.prlimit(other.pid, resource.RLIMIT_CORE,
@@ -76,6 +80,7 @@ def without_the_limit_there_is_no_core_either(world):
 
 
 def keys_lie_in_locked_memory(world):
+    skip_with_sanitizers(world, "it locks no memory")
     limit = resource.getrlimit(resource.RLIMIT_MEMLOCK)[0]
     if limit != resource.RLIM_INFINITY and limit < 1 << 16:
         raise Skip("no memory may be locked here")
