@@ -48,13 +48,13 @@ cb_status cb_case_derive(cb_case_state *state, cb_error *reterr_error)
 }
 
 static const step steps[] = {
-    cb_case_order,  cb_case_collect,     cb_case_find_forks,
-    cb_case_write,  keep_noted,          cb_case_merge_registers,
-    cb_case_derive, cb_case_state_write,
+    cb_case_order, cb_case_collect,         cb_case_find_forks, cb_case_write,
+    keep_noted,    cb_case_merge_registers, cb_case_derive,
 };
 
-cb_status cb_fold(const cb_model *model, const cb_fact *facts, size_t count,
-                  cb_case_state **ret_state, cb_error *reterr_error)
+cb_status cb_fold_unwritten(const cb_model *model, const cb_fact *facts,
+                            size_t count, cb_case_state **ret_state,
+                            cb_error *reterr_error)
 {
     cb_case_state *state = calloc(1, sizeof *state);
     cb_status status = CB_OK;
@@ -79,6 +79,23 @@ cb_status cb_fold(const cb_model *model, const cb_fact *facts, size_t count,
         state = NULL;
     }
 out:
+    cb_case_state_destroy(state);
+    return status;
+}
+
+cb_status cb_fold(const cb_model *model, const cb_fact *facts, size_t count,
+                  cb_case_state **ret_state, cb_error *reterr_error)
+{
+    cb_case_state *state = NULL;
+    cb_status status =
+        cb_fold_unwritten(model, facts, count, &state, reterr_error);
+    if (status == CB_OK) {
+        status = cb_case_state_write(state, reterr_error);
+    }
+    if (status == CB_OK) {
+        *ret_state = state;
+        state = NULL;
+    }
     cb_case_state_destroy(state);
     return status;
 }
@@ -114,7 +131,7 @@ const char *cb_case_state_stage(const cb_case_state *state)
 
 const char *cb_case_state_word(const cb_case_state *state)
 {
-    return state->word;
+    return state->partial ? state->partial_word : state->word;
 }
 
 bool cb_case_state_since_ms(const cb_case_state *state, int64_t *ret_since_ms)

@@ -233,5 +233,6 @@ void cb_case_state_mark_partial(cb_case_state *state)
 {
     const char *word = cb_arena_format(
         &state->arena, "NOT ALL ENTRIES ARE SHOWN - %s", state->word);
-    state->word = word == NULL ? "NOT ALL ENTRIES ARE SHOWN" : word;
+    state->partial = true;
+    state->partial_word = word[0] != '\0' ? word : "NOT ALL ENTRIES ARE SHOWN";
 }

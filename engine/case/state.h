@@ -258,6 +258,8 @@ struct cb_case_state {
     const char *reference;
     const char *stage;
     const char *word;
+    bool partial;
+    const char *partial_word; /* then shown in its place, not in the text */
     cb_word_weight word_weight;
     size_t since; /* entry */
     bool since_known;

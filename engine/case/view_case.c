@@ -219,7 +219,7 @@ cb_status cb_view_case_show(const cb_case_state *state, const cb_naming *naming,
                  stages != NULL && state->stage[0] != '\0'
                      ? cb_code_title(stages, state->stage)
                      : state->stage);
-    cb_view_text(&view, document, "state", state->word);
+    cb_view_text(&view, document, "state", cb_case_state_word(state));
     if (state->since_known) {
         cb_view_moment(&view, document, "since", state->since_ms);
         cb_view_set(&view, document, "since_ms", json_integer(state->since_ms));

@@ -232,7 +232,12 @@ static cb_status write_part(cb_store *store, const cb_action *action,
     }
     if (status == CB_OK) {
         cb_deps_advance(action->deps, &part->compartment, &appended.hash);
-        status = cb_apply_case(store, &part->compartment.case_id, error);
+        /* Once it was settled from here its row is there, and goes along. */
+        const cb_case_cache *slot =
+            cb_facts_find(store, &part->compartment.case_id);
+        status = slot != NULL && slot->settled
+                     ? CB_OK
+                     : cb_apply_case(store, &part->compartment.case_id, error);
     }
     if (status == CB_OK) {
         const cb_fact fact = {

@@ -98,14 +98,13 @@ static cb_status ask_rules(cb_store *store, cb_action *action,
                            const json_t *fields, bool exists, cb_error *error)
 {
     const cb_case_state *state = NULL;
-    const char *roles[16];
+    const char *const *roles = NULL;
     size_t role_count = 0;
-    json_t *role_list = cb_roster_roles(store, &store->identity.person);
-    while (role_count < json_array_size(role_list) &&
-           role_count < sizeof roles / sizeof roles[0]) {
-        roles[role_count] =
-            json_string_value(json_array_get(role_list, role_count));
-        role_count++;
+    cb_status status =
+        cb_facts_roles(store, &action->change->case_id, &store->identity.person,
+                       &roles, &role_count, error);
+    if (status != CB_OK) {
+        return status;
     }
     const cb_proposal proposal = {
         .type = action->type->name,
@@ -121,8 +120,7 @@ static cb_status ask_rules(cb_store *store, cb_action *action,
         .roles = roles,
         .role_count = role_count,
     };
-    cb_status status =
-        cb_facts_state(store, &action->change->case_id, &state, error);
+    status = cb_facts_state(store, &action->change->case_id, &state, error);
     if (status == CB_OK) {
         status = cb_rules_evaluate(store->model, state, &proposal,
                                    &action->verdicts, error);
@@ -133,13 +131,16 @@ static cb_status ask_rules(cb_store *store, cb_action *action,
     if (status == CB_OK) {
         status = cb_verdict_list_check(action->verdicts, &store->naming, error);
     }
-    json_decref(role_list);
     return status;
 }
 
 static cb_status demand_case(cb_store *store, const cb_case_id *case_id,
                              cb_error *error)
 {
+    const cb_case_cache *slot = cb_facts_find(store, case_id);
+    if (slot != NULL && slot->settled) {
+        return CB_OK;
+    }
     cb_query query = cb_query_begin(store->database, "case_find");
     cb_query_bind_blob(&query, ":id", case_id->bytes, sizeof case_id->bytes);
     cb_status status = cb_query_step(&query, error);

@@ -26,6 +26,13 @@ static const char policy[] = "PRAGMA journal_mode=WAL;"
                              "PRAGMA cell_size_check=ON;"
                              "PRAGMA secure_delete=OFF;";
 
+static int compare_statements(const void *a, const void *b)
+{
+    const cb_statement *left = a;
+    const cb_statement *right = b;
+    return cb_statement_compare(left, right->name, right->name_size);
+}
+
 static cb_status index_statements(cb_database *database, cb_error *error)
 {
     const cb_embedded_file *file = cb_embedded_find("sql/queries.sql");
@@ -47,6 +54,8 @@ static cb_status index_statements(cb_database *database, cb_error *error)
         };
         place = next;
     }
+    qsort(database->statements, database->statement_count,
+          sizeof *database->statements, compare_statements);
     return CB_OK;
 }
 
@@ -448,12 +457,14 @@ bool cb_database_empty_log(cb_database *database)
 
 cb_status cb_database_begin(cb_database *database, cb_error *reterr_error)
 {
-    return execute(database, "BEGIN IMMEDIATE", reterr_error);
+    cb_query query = cb_query_begin(database, "transaction_begin");
+    return cb_query_run(&query, reterr_error);
 }
 
 cb_status cb_database_commit(cb_database *database, cb_error *reterr_error)
 {
-    return execute(database, "COMMIT", reterr_error);
+    cb_query query = cb_query_begin(database, "transaction_commit");
+    return cb_query_run(&query, reterr_error);
 }
 
 void cb_database_abort(cb_database *database)

@@ -38,8 +38,8 @@ typedef struct cb_database {
     cb_patience patience;
     sqlite3 *connection;
     cb_vfs *vfs;
-    const cb_environment *environment; /* borrowed */
-    cb_statement statements[CB_DATABASE_STATEMENTS_MAX];
+    const cb_environment *environment;                   /* borrowed */
+    cb_statement statements[CB_DATABASE_STATEMENTS_MAX]; /* by name */
     size_t statement_count;
     char *path;
 } cb_database;
@@ -129,6 +129,10 @@ bool cb_database_in_transaction(const cb_database *database);
 /* Turns the connection's last failure into a status and words. */
 cb_status cb_database_failed(cb_database *database, int code,
                              cb_error *reterr_error);
+
+/* How the name of a statement compares with another. */
+int cb_statement_compare(const cb_statement *statement, const char *name,
+                         size_t size);
 
 cb_query cb_query_begin(cb_database *database, const char *name);
 void cb_query_bind_blob(cb_query *query, const char *name, const void *bytes,

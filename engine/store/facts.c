@@ -36,7 +36,7 @@ static void empty_slot(cb_case_cache *slot)
     memset(slot, 0, sizeof *slot);
 }
 
-static cb_case_cache *find_slot(cb_store *store, const cb_case_id *case_id)
+cb_case_cache *cb_facts_find(cb_store *store, const cb_case_id *case_id)
 {
     for (size_t i = 0; i < CB_CASE_CACHE_SLOTS; i++) {
         cb_case_cache *slot = &store->cache[i];
@@ -50,7 +50,7 @@ static cb_case_cache *find_slot(cb_store *store, const cb_case_id *case_id)
 
 void cb_facts_forget(cb_store *store, const cb_case_id *case_id)
 {
-    cb_case_cache *slot = find_slot(store, case_id);
+    cb_case_cache *slot = cb_facts_find(store, case_id);
     if (slot != NULL) {
         empty_slot(slot);
     }
@@ -225,7 +225,7 @@ cb_status cb_facts_load(cb_store *store, const cb_case_id *case_id,
                         const cb_fact **ret_facts, size_t *ret_count,
                         cb_error *error)
 {
-    cb_case_cache *slot = find_slot(store, case_id);
+    cb_case_cache *slot = cb_facts_find(store, case_id);
     if (slot == NULL) {
         slot = &store->cache[store->cache_next];
         store->cache_next = (store->cache_next + 1) % CB_CASE_CACHE_SLOTS;
@@ -247,8 +247,8 @@ cb_status cb_facts_load(cb_store *store, const cb_case_id *case_id,
     return CB_OK;
 }
 
-cb_status cb_facts_state(cb_store *store, const cb_case_id *case_id,
-                         const cb_case_state **ret_state, cb_error *error)
+static cb_status fold_slot(cb_store *store, const cb_case_id *case_id,
+                           cb_case_cache **ret_slot, cb_error *error)
 {
     const cb_fact *facts = NULL;
     size_t count = 0;
@@ -256,11 +256,12 @@ cb_status cb_facts_state(cb_store *store, const cb_case_id *case_id,
     if (status != CB_OK) {
         return status;
     }
-    cb_case_cache *slot = find_slot(store, case_id);
+    cb_case_cache *slot = cb_facts_find(store, case_id);
     CB_ASSERT(slot != NULL);
     if (slot->state == NULL) {
         const uint64_t failures = cb_json_failures();
-        status = cb_fold(store->model, facts, count, &slot->state, error);
+        status =
+            cb_fold_unwritten(store->model, facts, count, &slot->state, error);
         if (status == CB_OK && cb_json_failures() != failures) {
             cb_case_state_destroy(slot->state);
             slot->state = NULL;
@@ -270,13 +271,58 @@ cb_status cb_facts_state(cb_store *store, const cb_case_id *case_id,
             cb_case_state_mark_partial(slot->state);
         }
     }
-    *ret_state = slot->state;
+    *ret_slot = slot;
+    return status;
+}
+
+cb_status cb_facts_state(cb_store *store, const cb_case_id *case_id,
+                         const cb_case_state **ret_state, cb_error *error)
+{
+    cb_case_cache *slot = NULL;
+    cb_status status = fold_slot(store, case_id, &slot, error);
+    if (status == CB_OK) {
+        *ret_state = slot->state;
+    }
+    return status;
+}
+
+cb_status cb_facts_fingerprint(cb_store *store, const cb_case_id *case_id,
+                               cb_hash *ret_fingerprint, cb_error *error)
+{
+    cb_case_cache *slot = NULL;
+    cb_status status = fold_slot(store, case_id, &slot, error);
+    if (status == CB_OK) {
+        status = cb_case_state_write(slot->state, error);
+    }
+    if (status == CB_OK) {
+        *ret_fingerprint = cb_case_state_fingerprint(slot->state);
+    }
+    return status;
+}
+
+cb_status cb_facts_roles(cb_store *store, const cb_case_id *case_id,
+                         const cb_person_id *person,
+                         const char *const **ret_roles, size_t *ret_count,
+                         cb_error *error)
+{
+    const cb_author *author = NULL;
+    const cb_fact *facts = NULL;
+    size_t count = 0;
+    cb_status status = cb_facts_load(store, case_id, &facts, &count, error);
+    if (status == CB_OK) {
+        status = find_author(store, cb_facts_find(store, case_id), person,
+                             &author, error);
+    }
+    if (status == CB_OK) {
+        *ret_roles = author->roles;
+        *ret_count = author->role_count;
+    }
     return status;
 }
 
 bool cb_facts_are_partial(cb_store *store, const cb_case_id *case_id)
 {
-    const cb_case_cache *slot = find_slot(store, case_id);
+    const cb_case_cache *slot = cb_facts_find(store, case_id);
     return slot != NULL && slot->partial;
 }
 
@@ -285,10 +331,11 @@ static cb_status extend_state(cb_case_cache *slot, const cb_fact *fact,
                               cb_error *error)
 {
     bool extended = false;
+    const uint64_t failures = cb_json_failures();
     cb_status status = slot->state == NULL ? CB_OK
                                            : cb_fold_extend(slot->state, fact,
                                                             &extended, error);
-    if (!extended) {
+    if (!extended || cb_json_failures() != failures) {
         cb_case_state_destroy(slot->state);
         slot->state = NULL;
     }
@@ -298,7 +345,7 @@ static cb_status extend_state(cb_case_cache *slot, const cb_fact *fact,
 cb_status cb_facts_add(cb_store *store, const cb_case_id *case_id,
                        const cb_fact *fact, cb_error *error)
 {
-    cb_case_cache *slot = find_slot(store, case_id);
+    cb_case_cache *slot = cb_facts_find(store, case_id);
     if (slot == NULL) {
         return CB_OK;
     }

@@ -54,6 +54,11 @@ typedef struct cb_case_cache {
     cb_author *authors;
     bool partial;         /* there are more than CB_CASE_ENTRIES_MAX */
     cb_case_state *state; /* folded of these facts, or NULL */
+    /* Once the case was settled from here: what its tables hold. */
+    bool settled;
+    bool fingerprint_due; /* the row says that it has yet to be taken */
+    cb_hash row;          /* of what its row says besides how many entries */
+    cb_hash issues;       /* of its conflicts and tasks */
 } cb_case_cache;
 
 typedef struct cb_witness cb_witness;
@@ -278,9 +283,21 @@ cb_status cb_facts_load(cb_store *store, const cb_case_id *case_id,
  * stream, so that nobody crowds others out.  The state in words says so.
  */
 bool cb_facts_are_partial(cb_store *store, const cb_case_id *case_id);
-/* Their fold, kept as long as they are; borrowed likewise. */
+/*
+ * Their fold, kept as long as they are; borrowed likewise.  Its text is not
+ * written: see cb_facts_fingerprint.
+ */
 cb_status cb_facts_state(cb_store *store, const cb_case_id *case_id,
                          const cb_case_state **ret_state, cb_error *error);
+cb_status cb_facts_fingerprint(cb_store *store, const cb_case_id *case_id,
+                               cb_hash *ret_fingerprint, cb_error *error);
+/* The case's place in the cache, or NULL; good until another one is loaded. */
+cb_case_cache *cb_facts_find(cb_store *store, const cb_case_id *case_id);
+/* The roles of somebody who writes in a loaded case; borrowed likewise. */
+cb_status cb_facts_roles(cb_store *store, const cb_case_id *case_id,
+                         const cb_person_id *person,
+                         const char *const **ret_roles, size_t *ret_count,
+                         cb_error *error);
 /* Adds one that was just appended; the body's reference is shared. */
 cb_status cb_facts_add(cb_store *store, const cb_case_id *case_id,
                        const cb_fact *fact, cb_error *error);
@@ -289,6 +306,8 @@ void cb_facts_forget_all(cb_store *store);
 
 /* ---- settle.c: the fold's result into its tables */
 /* `only`: the record that a change was about; NULL: all of them. */
+/* Takes the fingerprints that were left for later, as far as possible. */
+void cb_settle_rest(cb_store *store);
 cb_status cb_settle_case(cb_store *store, const cb_case_id *case_id,
                          const cb_record_id *only, size_t *ret_conflicts,
                          cb_error *error);

@@ -6,14 +6,33 @@
 
 #include <string.h>
 
+int cb_statement_compare(const cb_statement *statement, const char *name,
+                         size_t size)
+{
+    size_t both = statement->name_size < size ? statement->name_size : size;
+    int order = memcmp(statement->name, name, both);
+    if (order == 0 && statement->name_size != size) {
+        order = statement->name_size < size ? -1 : 1;
+    }
+    return order;
+}
+
 static cb_statement *find_statement(cb_database *database, const char *name)
 {
     size_t size = strlen(name);
-    for (size_t i = 0; i < database->statement_count; i++) {
-        cb_statement *statement = &database->statements[i];
-        if (statement->name_size == size &&
-            memcmp(statement->name, name, size) == 0) {
+    size_t low = 0;
+    size_t high = database->statement_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        cb_statement *statement = &database->statements[middle];
+        int order = cb_statement_compare(statement, name, size);
+        if (order == 0) {
             return statement;
+        }
+        if (order < 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
         }
     }
     return NULL;

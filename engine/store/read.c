@@ -71,6 +71,19 @@ cb_status cb_store_case_state_at(cb_store *store, const cb_case_id *case_id,
     return status;
 }
 
+/* As it stands in the row, or, where it was left for later, of the case. */
+static bool find_fingerprint(cb_store *store, const cb_query *query,
+                             cb_hash *ret_hash)
+{
+    cb_case_id case_id;
+    if (!cb_query_copy(query, 7, ret_hash->bytes, sizeof ret_hash->bytes)) {
+        return false;
+    }
+    return !cb_is_zero(ret_hash->bytes, sizeof ret_hash->bytes) ||
+           (cb_query_copy(query, 0, case_id.bytes, sizeof case_id.bytes) &&
+            cb_facts_fingerprint(store, &case_id, ret_hash, NULL) == CB_OK);
+}
+
 cb_status cb_store_case_list(cb_store *store, json_t **ret_document,
                              cb_error *reterr_error)
 {
@@ -82,7 +95,7 @@ cb_status cb_store_case_list(cb_store *store, json_t **ret_document,
         char fingerprint[CB_FINGERPRINT_SHORT_BYTES] = "";
         cb_hash hash;
         cb_span id = cb_query_blob(&query, 0);
-        if (cb_query_copy(&query, 7, hash.bytes, sizeof hash.bytes)) {
+        if (find_fingerprint(store, &query, &hash)) {
             cb_fingerprint_short(&hash, fingerprint);
         }
         if (cb_json_parse(cb_span_of_text(cb_query_text(&query, 8)), &summary,

@@ -6,6 +6,8 @@
 #include "base/json.h"
 #include "store/internal.h"
 
+#include <sodium.h>
+#include <stdio.h>
 #include <string.h>
 
 #define ISSUE_BYTES_MAX 262144
@@ -137,12 +139,14 @@ static cb_status settle_records(cb_store *store, const cb_case_state *state,
     return status;
 }
 
-static cb_status settle_issues(cb_store *store, const cb_case_state *state,
-                               const cb_case_id *case_id, size_t *ret_conflicts,
-                               size_t *ret_tasks, cb_error *error)
+static bool is_listed(const cb_issue *issue)
 {
-    size_t conflicts = 0;
-    size_t tasks = 0;
+    return issue->open && issue->form != CB_ISSUE_FINDING;
+}
+
+static cb_status settle_issues(cb_store *store, const cb_case_state *state,
+                               const cb_case_id *case_id, cb_error *error)
+{
     cb_status status = clear_rows(store, "conflict_clear", case_id, error);
     if (status == CB_OK) {
         status = clear_rows(store, "task_clear", case_id, error);
@@ -150,65 +154,139 @@ static cb_status settle_issues(cb_store *store, const cb_case_state *state,
     for (size_t i = 0; i < cb_case_state_issue_count(state) && status == CB_OK;
          i++) {
         const cb_issue *issue = cb_case_state_issue(state, i);
-        if (!issue->open || issue->form == CB_ISSUE_FINDING) {
-            continue;
-        }
-        if (issue->form == CB_ISSUE_CONFLICT) {
-            conflicts++;
-            status = add_row(store, "conflict_add", case_id, issue, error);
-        } else {
-            tasks++;
-            status = add_row(store, "task_add", case_id, issue, error);
+        if (is_listed(issue)) {
+            status = add_row(store,
+                             issue->form == CB_ISSUE_CONFLICT ? "conflict_add"
+                                                              : "task_add",
+                             case_id, issue, error);
         }
     }
-    *ret_conflicts = conflicts;
-    *ret_tasks = tasks;
     return status;
 }
 
-static cb_status write_case(cb_store *store, const cb_case_state *state,
-                            const cb_case_id *case_id, size_t conflicts,
-                            size_t tasks, cb_error *error)
+/* ------------------------------------------------------- what has changed */
+
+typedef struct settlement {
+    char summary[64];
+    size_t conflicts;
+    size_t tasks;
+    cb_hash issues; /* of all that the rows of conflicts and tasks say */
+    cb_hash row;    /* of what the case's row says besides how many entries */
+} settlement;
+
+static void hash_text(crypto_generichash_state *sum, const char *text)
+{
+    (void)crypto_generichash_update(sum, (const unsigned char *)text,
+                                    strlen(text) + 1);
+}
+
+/*
+ * An issue's id stands for its kind, record, field and the entries behind it,
+ * hence for the values to choose from.
+ */
+static void hash_issue(crypto_generichash_state *sum, const cb_issue *issue)
+{
+    (void)crypto_generichash_update(sum, issue->id, sizeof issue->id);
+    hash_text(sum, issue->sentence);
+    hash_text(sum, issue->waits_for);
+    hash_text(sum, issue->act);
+    hash_text(sum, issue->row);
+    (void)crypto_generichash_update(
+        sum, (const unsigned char *)&issue->due_working_days,
+        sizeof issue->due_working_days);
+}
+
+static void take_stock(const cb_case_state *state, settlement *ret_new)
 {
     int64_t since_ms = 0;
-    char summary[64] = "{}";
-    cb_hash fingerprint = cb_case_state_fingerprint(state);
+    crypto_generichash_state sum;
+    *ret_new = (settlement){ .summary = "{}" };
     if (cb_case_state_since_ms(state, &since_ms)) {
-        (void)snprintf(summary, sizeof summary, "{\"since_ms\":%lld}",
-                       (long long)since_ms);
+        (void)snprintf(ret_new->summary, sizeof ret_new->summary,
+                       "{\"since_ms\":%lld}", (long long)since_ms);
     }
-    cb_query query = cb_query_begin(store->database, "case_settle");
+    (void)crypto_generichash_init(&sum, NULL, 0, sizeof ret_new->issues);
+    for (size_t i = 0; i < cb_case_state_issue_count(state); i++) {
+        const cb_issue *issue = cb_case_state_issue(state, i);
+        if (is_listed(issue)) {
+            const bool conflict = issue->form == CB_ISSUE_CONFLICT;
+            ret_new->conflicts += conflict ? 1 : 0;
+            ret_new->tasks += conflict ? 0 : 1;
+            hash_issue(&sum, issue);
+        }
+    }
+    (void)crypto_generichash_final(&sum, ret_new->issues.bytes,
+                                   sizeof ret_new->issues);
+    (void)crypto_generichash_init(&sum, NULL, 0, sizeof ret_new->row);
+    hash_text(&sum, cb_case_state_reference(state));
+    hash_text(&sum, cb_case_state_stage(state));
+    hash_text(&sum, cb_case_state_word(state));
+    hash_text(&sum, ret_new->summary);
+    (void)crypto_generichash_update(
+        &sum, (const unsigned char *)&ret_new->issues, sizeof ret_new->issues);
+    (void)crypto_generichash_final(&sum, ret_new->row.bytes,
+                                   sizeof ret_new->row);
+}
+
+static bool same(const cb_hash *left, const cb_hash *right)
+{
+    return memcmp(left, right, sizeof *left) == 0;
+}
+
+static cb_status write_case(cb_store *store, const cb_case_cache *slot,
+                            const settlement *fresh, const cb_hash *fingerprint,
+                            cb_error *error)
+{
+    const cb_case_state *state = slot->state;
+    const cb_case_id *case_id = &slot->case_id;
+    const bool advanced = slot->settled && same(&slot->row, &fresh->row);
+    cb_query query = cb_query_begin(store->database,
+                                    advanced ? "case_advance" : "case_settle");
     cb_query_bind_blob(&query, ":id", case_id->bytes, sizeof case_id->bytes);
-    cb_query_bind_text(&query, ":reference", cb_case_state_reference(state));
-    cb_query_bind_text(&query, ":stage", cb_case_state_stage(state));
-    cb_query_bind_text(&query, ":state", cb_case_state_word(state));
-    cb_query_bind_blob(&query, ":fingerprint", fingerprint.bytes,
-                       sizeof fingerprint.bytes);
+    cb_query_bind_blob(&query, ":fingerprint", fingerprint->bytes,
+                       sizeof fingerprint->bytes);
     cb_query_bind_integer(&query, ":entries",
                           (int64_t)cb_case_state_fact_count(state));
-    cb_query_bind_integer(&query, ":conflicts", (int64_t)conflicts);
-    cb_query_bind_integer(&query, ":tasks", (int64_t)tasks);
-    cb_query_bind_text(&query, ":summary", summary);
+    if (!advanced) {
+        cb_query_bind_text(&query, ":reference",
+                           cb_case_state_reference(state));
+        cb_query_bind_text(&query, ":stage", cb_case_state_stage(state));
+        cb_query_bind_text(&query, ":state", cb_case_state_word(state));
+        cb_query_bind_integer(&query, ":conflicts", (int64_t)fresh->conflicts);
+        cb_query_bind_integer(&query, ":tasks", (int64_t)fresh->tasks);
+        cb_query_bind_text(&query, ":summary", fresh->summary);
+    }
     return cb_query_run(&query, error);
 }
 
-static cb_status settle_state(cb_store *store, const cb_case_state *state,
-                              const cb_record_id *only, size_t *ret_conflicts,
+/*
+ * The fingerprint is taken of the text of the whole case, which costs more than
+ * all the rest.  So where a case is written to again and again it is left for
+ * the end, and whoever asks before takes it then.
+ */
+static cb_status settle_state(cb_store *store, cb_case_cache *slot,
+                              const settlement *fresh, const cb_record_id *only,
                               cb_error *error)
 {
-    cb_case_id case_id = cb_case_state_case(state);
-    size_t conflicts = 0;
-    size_t tasks = 0;
-    cb_status status = settle_records(store, state, &case_id, only, error);
-    if (status == CB_OK) {
-        status =
-            settle_issues(store, state, &case_id, &conflicts, &tasks, error);
+    cb_hash fingerprint = { { 0 } };
+    const cb_case_id case_id = slot->case_id;
+    const bool later = slot->settled && only != NULL;
+    cb_status status =
+        settle_records(store, slot->state, &case_id, only, error);
+    if (status == CB_OK && !(later && same(&slot->issues, &fresh->issues))) {
+        status = settle_issues(store, slot->state, &case_id, error);
+    }
+    if (status == CB_OK && !later) {
+        status = cb_facts_fingerprint(store, &case_id, &fingerprint, error);
     }
     if (status == CB_OK) {
-        status = write_case(store, state, &case_id, conflicts, tasks, error);
+        status = write_case(store, slot, fresh, &fingerprint, error);
     }
     if (status == CB_OK) {
-        *ret_conflicts = conflicts;
+        slot->settled = true;
+        slot->fingerprint_due = later;
+        slot->issues = fresh->issues;
+        slot->row = fresh->row;
     }
     return status;
 }
@@ -232,32 +310,80 @@ cb_status cb_settle_case(cb_store *store, const cb_case_id *case_id,
                          cb_error *error)
 {
     cb_savepoint savepoint;
+    settlement fresh = { .conflicts = 0 };
+    cb_case_cache *slot = NULL;
     const cb_case_state *state = NULL;
     cb_error words = { .status = CB_OK };
     *ret_conflicts = 0;
-    cb_status status = cb_savepoint_begin(store, &savepoint, error);
-    if (status != CB_OK) {
-        return status;
-    }
-    status = cb_facts_state(store, case_id, &state, &words);
+    cb_status status = cb_facts_state(store, case_id, &state, &words);
     if (status == CB_OK) {
-        status = cb_case_state_write((cb_case_state *)(uintptr_t)state, &words);
-    }
-    if (status == CB_OK) {
-        status = settle_state(store, state, only, ret_conflicts, &words);
-    }
-    cb_status ended =
-        cb_savepoint_end(store, &savepoint, status == CB_OK, error);
-    if (ended != CB_OK) {
-        return ended;
+        slot = cb_facts_find(store, case_id);
+        take_stock(state, &fresh);
+        status = cb_savepoint_begin(store, &savepoint, error);
+        if (status != CB_OK) {
+            return status;
+        }
+        if (only == NULL) {
+            slot->settled = false;
+        }
+        status = settle_state(store, slot, &fresh, only, &words);
+        cb_status ended =
+            cb_savepoint_end(store, &savepoint, status == CB_OK, error);
+        if (ended != CB_OK) {
+            return ended;
+        }
     }
     if (status == CB_LIMIT) {
         return leave_unsettled(store, case_id, error);
     }
-    if (status != CB_OK && error != NULL) {
+    if (status == CB_OK) {
+        *ret_conflicts = fresh.conflicts;
+    } else if (error != NULL) {
         *error = words;
     }
     return status;
+}
+
+static cb_status write_fingerprint(cb_store *store, cb_case_cache *slot)
+{
+    cb_hash fingerprint;
+    cb_status status =
+        cb_facts_fingerprint(store, &slot->case_id, &fingerprint, NULL);
+    if (status == CB_OK) {
+        cb_query query = cb_query_begin(store->database, "case_fingerprint");
+        cb_query_bind_blob(&query, ":id", slot->case_id.bytes,
+                           sizeof slot->case_id.bytes);
+        cb_query_bind_blob(&query, ":fingerprint", fingerprint.bytes,
+                           sizeof fingerprint.bytes);
+        status = cb_query_run(&query, NULL);
+    }
+    slot->fingerprint_due = status != CB_OK;
+    return status;
+}
+
+void cb_settle_rest(cb_store *store)
+{
+    size_t due = 0;
+    for (size_t i = 0; i < CB_CASE_CACHE_SLOTS; i++) {
+        due += store->cache[i].used && store->cache[i].fingerprint_due ? 1 : 0;
+    }
+    /* What another transaction has not committed is not to be kept. */
+    if (due == 0 || cb_database_in_transaction(store->database) ||
+        cb_database_begin(store->database, NULL) != CB_OK) {
+        return;
+    }
+    cb_status status = CB_OK;
+    for (size_t i = 0; i < CB_CASE_CACHE_SLOTS && status == CB_OK; i++) {
+        cb_case_cache *slot = &store->cache[i];
+        if (slot->used && slot->fingerprint_due) {
+            status = write_fingerprint(store, slot);
+        }
+    }
+    /* Nothing that anybody recorded: the witness does not count it. */
+    if (status != CB_OK ||
+        cb_database_commit(store->database, NULL) != CB_OK) {
+        cb_database_abort(store->database);
+    }
 }
 
 cb_status cb_exchange_settle(cb_store *store, size_t *ret_cases,

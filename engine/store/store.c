@@ -62,6 +62,7 @@ void cb_store_close(cb_store *store)
     if (store == NULL) {
         return;
     }
+    cb_settle_rest(store);
     cb_facts_forget_all(store);
     cb_witness_close(store);
     cb_database_close(store->database);

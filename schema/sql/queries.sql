@@ -8,6 +8,12 @@ SELECT value FROM meta WHERE name = :name;
 INSERT INTO meta (name, value) VALUES (:name, :value)
 ON CONFLICT (name) DO UPDATE SET value = excluded.value;
 
+-- name: transaction_begin
+BEGIN IMMEDIATE;
+
+-- name: transaction_commit
+COMMIT;
+
 -- name: savepoint_begin
 SAVEPOINT part;
 
@@ -302,6 +308,14 @@ SET reference = :reference, stage = :stage, state = :state,
     tasks = :tasks, summary = :summary, changed = 0
 WHERE id = :id;
 
+-- Where nothing else is new; 32 zeroes: to be taken when asked for.
+-- name: case_advance
+UPDATE case_file SET fingerprint = :fingerprint, entries = :entries
+WHERE id = :id;
+
+-- name: case_fingerprint
+UPDATE case_file SET fingerprint = :fingerprint WHERE id = :id;
+
 -- name: case_unsettled
 UPDATE case_file
 SET state = CASE WHEN substr(state, 1, length(:prefix)) = :prefix THEN state
@@ -335,7 +349,9 @@ FROM case_file;
 INSERT INTO record (id, case_id, type, about, label)
 VALUES (:id, :case_id, :type, :about, :label)
 ON CONFLICT (case_id, id) DO UPDATE
-SET type = excluded.type, about = excluded.about, label = excluded.label;
+SET type = excluded.type, about = excluded.about, label = excluded.label
+WHERE type <> excluded.type OR about <> excluded.about
+      OR label <> excluded.label;
 
 -- name: record_clear
 DELETE FROM record WHERE case_id = :case_id;

@@ -135,15 +135,25 @@ CB_NODISCARD CB_PUBLIC cb_status cb_fold(const cb_model *model,
 CB_PUBLIC void cb_case_state_destroy(cb_case_state *state);
 
 /*
+ * The same without its text: text, document and fingerprint may be asked for
+ * after cb_case_state_write only.
+ */
+CB_NODISCARD CB_PUBLIC cb_status cb_fold_unwritten(const cb_model *model,
+                                                   const cb_fact *facts,
+                                                   size_t count,
+                                                   cb_case_state **ret_state,
+                                                   cb_error *reterr_error);
+
+/*
  * The same state with one fact more, at the cost of what that fact touches: as
  * cb_fold would make it of all the facts before, in the order in which they
  * were handed in, and this one.  The usual entry is such: its author knew all
  * that counts here.  Where it is not certain that this comes to the same,
  * *ret_extended is false.
  *
- * Text, document and fingerprint may be asked for after cb_case_state_write
- * only.  Where *ret_extended is false, and after a failure, the state is good
- * for nothing but to be destroyed: fold all the facts instead.  CB_NO_MEMORY.
+ * The text is not written: see cb_fold_unwritten.  Where *ret_extended is
+ * false, and after a failure, the state is good for nothing but to be
+ * destroyed: fold all the facts instead.  CB_NO_MEMORY.
  */
 CB_NODISCARD CB_PUBLIC cb_status cb_fold_extend(cb_case_state *state,
                                                 const cb_fact *fact,
@@ -151,8 +161,9 @@ CB_NODISCARD CB_PUBLIC cb_status cb_fold_extend(cb_case_state *state,
                                                 cb_error *reterr_error);
 
 /*
- * Writes the text of a state that was extended, and takes its fingerprint; does
- * nothing where that is done already.  CB_LIMIT, CB_NO_MEMORY.
+ * Writes the text of a state that has none yet, or was extended, and takes its
+ * fingerprint; does nothing where that is done already.  CB_LIMIT,
+ * CB_NO_MEMORY.
  */
 CB_NODISCARD CB_PUBLIC cb_status cb_case_state_write(cb_case_state *state,
                                                      cb_error *reterr_error);
