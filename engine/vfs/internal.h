@@ -228,17 +228,13 @@ void cb_vfs_versions_note(struct cb_vfs_versions *versions, uint64_t page,
                           const struct cb_vfs_trailer *trailer);
 
 /* After the main file was synced; durable when it returns. */
-int cb_vfs_versions_sync(struct cb_vfs_versions *versions, uint64_t page_count,
-                         int flags);
+int cb_vfs_versions_sync(struct cb_vfs_versions *versions, int flags);
 
 /* A lock was taken: another process may have written in between. */
 void cb_vfs_versions_expire(struct cb_vfs_versions *versions);
 
-bool cb_vfs_versions_unsaved(struct cb_vfs_versions *versions);
-
-/* Whether there is a table, and for how many pages. */
-bool cb_vfs_versions_live(struct cb_vfs_versions *versions,
-                          uint64_t *ret_page_count);
+/* Whether there is a table. */
+bool cb_vfs_versions_live(struct cb_vfs_versions *versions);
 
 /* There should be one and is not: notes why. */
 void cb_vfs_versions_note_absence(struct cb_vfs_versions *versions);

@@ -481,40 +481,26 @@ static int main_truncate(sqlite3_file *handle, sqlite3_int64 size)
     return result;
 }
 
-static int save_versions(struct cb_vfs_file *file, int flags)
-{
-    sqlite3_int64 size = 0;
-    if (file->versions == NULL) {
-        return SQLITE_OK;
-    }
-    int result = file->real->pMethods->xFileSize(file->real, &size);
-    return result != SQLITE_OK
-               ? result
-               : cb_vfs_versions_sync(file->versions,
-                                      (uint64_t)size /
-                                          cb_vfs_head_page_size(&file->head),
-                                      flags);
-}
-
 /*
  * When this has returned, SQLite lets go of the log or journal that could write
  * these pages again; so the table is durable by then, too.
  */
 static int main_sync(sqlite3_file *handle, int flags)
 {
+    struct cb_vfs_file *file = cb_vfs_file_of(handle);
     int result = cb_vfs_file_sync(handle, flags);
-    return result == SQLITE_OK ? save_versions(cb_vfs_file_of(handle), flags)
-                               : result;
+    return result == SQLITE_OK && file->versions != NULL
+               ? cb_vfs_versions_sync(file->versions, flags)
+               : result;
 }
 
 /* Without "synchronous" nothing was synced, but the table must be right. */
 static int main_close(sqlite3_file *handle)
 {
     struct cb_vfs_file *file = cb_vfs_file_of(handle);
-    int saved =
-        file->versions != NULL && cb_vfs_versions_unsaved(file->versions)
-            ? save_versions(file, SQLITE_SYNC_NORMAL)
-            : SQLITE_OK;
+    int saved = file->versions == NULL
+                    ? SQLITE_OK
+                    : cb_vfs_versions_sync(file->versions, SQLITE_SYNC_NORMAL);
     int closed = cb_vfs_file_close(handle);
     return saved != SQLITE_OK ? saved : closed;
 }

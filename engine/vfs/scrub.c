@@ -96,20 +96,18 @@ static cb_status scrub_pages(struct scrub *scrub, uint64_t size,
     uint32_t page_size = cb_vfs_head_page_size(&scrub->head);
     uint64_t count = size / page_size;
     uint64_t expected = 0;
-    uint64_t stated = 0;
     int result = SQLITE_OK;
     uint8_t *page = sqlite3_malloc((int)page_size);
     if (page == NULL) {
         return cb_error_set(reterr_error, CB_NO_MEMORY, "out of memory");
     }
-    scrub->result.tracked = cb_vfs_versions_live(scrub->versions, &expected);
+    scrub->result.tracked = cb_vfs_versions_live(scrub->versions);
     for (uint64_t i = 1; i <= count && result == SQLITE_OK; i++) {
         result = scrub_page(scrub, i, page);
         if (i == 1 && memcmp(page + 24, page + 92, 4) == 0) {
-            stated = cb_get_u32(page + 28);
+            expected = cb_get_u32(page + 28);
         }
     }
-    expected = stated > expected ? stated : expected;
     if (result == SQLITE_OK && (count < expected || size % page_size != 0)) {
         report(scrub, CB_VFS_FAULT_TRUNCATED, count + 1);
     }

@@ -42,11 +42,10 @@ cb_status cb_vfs_identify(sqlite3 *database, const char *schema,
                           bool *ret_tracked, cb_error *reterr_error)
 {
     struct cb_vfs_file *file = NULL;
-    uint64_t page_count = 0;
     cb_status status = find_file(database, schema, &file, reterr_error);
     if (status == CB_OK) {
         memcpy(ret_identity, file->head.bytes + 8, CB_VFS_IDENTITY_BYTES);
-        *ret_tracked = cb_vfs_versions_live(file->versions, &page_count);
+        *ret_tracked = cb_vfs_versions_live(file->versions);
     }
     return status;
 }
@@ -56,9 +55,8 @@ cb_status cb_vfs_demand_tracking(sqlite3 *database, const char *schema,
 {
     struct cb_vfs_file *file = NULL;
     struct cb_vfs_damage damage;
-    uint64_t page_count = 0;
     cb_status status = find_file(database, schema, &file, reterr_error);
-    if (status != CB_OK || cb_vfs_versions_live(file->versions, &page_count)) {
+    if (status != CB_OK || cb_vfs_versions_live(file->versions)) {
         return status;
     }
     cb_vfs_versions_note_absence(file->versions);

@@ -10,7 +10,7 @@
 #define TOP_MAGIC_BYTES   4
 #define TOP_VERSION       1
 #define TOP_POSITION      UINT64_MAX
-#define TOP_GROUPS_OFFSET 16
+#define TOP_GROUPS_OFFSET 8
 #define BLOCKS_PER_GROUP  (1 + CB_VFS_BLOCK_ENTRIES)
 #define BLOCKS_OFFSET     ((int64_t)2 * CB_VFS_TOP_BYTES)
 
@@ -72,7 +72,7 @@ static int take_top(struct cb_vfs_versions *versions)
 {
     const uint8_t *body = versions->buffer + CB_VFS_TOP_HEAD_BYTES;
     const uint8_t *recent = body + CB_VFS_TOP_FIXED_BYTES;
-    uint32_t count = cb_get_u32(body + 8);
+    uint32_t count = cb_get_u32(body);
     cb_vfs_recents_clear(&versions->recent);
     if (!cb_vfs_recents_reserve(&versions->recent, count)) {
         return SQLITE_NOMEM;
@@ -85,7 +85,6 @@ static int take_top(struct cb_vfs_versions *versions)
     for (size_t i = 0; i < CB_VFS_GROUPS; i++) {
         versions->groups[i] = cb_get_u64(body + TOP_GROUPS_OFFSET + 8 * i);
     }
-    versions->page_count = cb_get_u64(body);
     versions->generation = cb_get_u64(versions->buffer + 8);
     versions->state = CB_VFS_TABLE_LIVE;
     return SQLITE_OK;
@@ -101,7 +100,7 @@ static bool open_top(struct cb_vfs_versions *versions)
     memcpy(trailer.bytes, body + CB_VFS_TOP_BODY, sizeof(trailer.bytes));
     return cb_vfs_unseal(versions->vfs, &place, body, CB_VFS_TOP_BODY,
                          &trailer) &&
-           cb_get_u32(body + 8) <= CB_VFS_RECENT_MAX;
+           cb_get_u32(body) <= CB_VFS_RECENT_MAX;
 }
 
 /* What the clear head of a top says; generation 0 where there is none. */
@@ -171,8 +170,7 @@ int cb_vfs_table_read_top(struct cb_vfs_versions *versions)
 
 int cb_vfs_table_write_top(struct cb_vfs_versions *versions,
                            const uint64_t *groups,
-                           const struct cb_vfs_recents *recent,
-                           uint64_t page_count, int flags)
+                           const struct cb_vfs_recents *recent, int flags)
 {
     CB_ASSERT(recent->count <= CB_VFS_RECENT_MAX);
     uint8_t *head = versions->buffer;
@@ -184,8 +182,7 @@ int cb_vfs_table_write_top(struct cb_vfs_versions *versions,
     memcpy(head, TOP_MAGIC, TOP_MAGIC_BYTES);
     head[TOP_MAGIC_BYTES] = TOP_VERSION;
     cb_put_u64(head + 8, generation);
-    cb_put_u64(body, page_count);
-    cb_put_u32(body + 8, (uint32_t)recent->count);
+    cb_put_u32(body, (uint32_t)recent->count);
     for (size_t i = 0; i < CB_VFS_GROUPS; i++) {
         cb_put_u64(body + TOP_GROUPS_OFFSET + 8 * i, groups[i]);
     }
@@ -208,7 +205,6 @@ int cb_vfs_table_write_top(struct cb_vfs_versions *versions,
     }
     if (result == SQLITE_OK) {
         versions->generation = generation;
-        versions->page_count = page_count;
         versions->state = CB_VFS_TABLE_LIVE;
         versions->unsaved = false;
     }
@@ -410,8 +406,7 @@ int cb_vfs_table_write_leaf(struct cb_vfs_versions *versions,
 }
 
 int cb_vfs_table_finish(struct cb_vfs_versions *versions,
-                        struct cb_vfs_rewrite *rewrite, uint64_t page_count,
-                        int flags)
+                        struct cb_vfs_rewrite *rewrite, int flags)
 {
     const struct cb_vfs_recents none = { .places = NULL };
     int result = close_group(versions, rewrite);
@@ -419,8 +414,8 @@ int cb_vfs_table_finish(struct cb_vfs_versions *versions,
         result = versions->real->pMethods->xSync(versions->real, flags);
     }
     if (result == SQLITE_OK) {
-        result = cb_vfs_table_write_top(versions, rewrite->groups, &none,
-                                        page_count, flags);
+        result =
+            cb_vfs_table_write_top(versions, rewrite->groups, &none, flags);
     }
     if (result == SQLITE_OK) {
         memcpy(versions->groups, rewrite->groups, sizeof(versions->groups));

@@ -16,7 +16,6 @@ static int load(struct cb_vfs_versions *versions,
     versions->head = *head;
     versions->head_known = true;
     versions->generation = 0;
-    versions->page_count = 0;
     versions->state = CB_VFS_TABLE_ABSENT;
     memset(versions->groups, 0, sizeof(versions->groups));
     int result = SQLITE_OK;
@@ -200,20 +199,10 @@ void cb_vfs_versions_note(struct cb_vfs_versions *versions, uint64_t page,
     sqlite3_mutex_leave(versions->vfs->mutex);
 }
 
-bool cb_vfs_versions_unsaved(struct cb_vfs_versions *versions)
-{
-    sqlite3_mutex_enter(versions->vfs->mutex);
-    bool unsaved = versions->unsaved;
-    sqlite3_mutex_leave(versions->vfs->mutex);
-    return unsaved;
-}
-
-bool cb_vfs_versions_live(struct cb_vfs_versions *versions,
-                          uint64_t *ret_page_count)
+bool cb_vfs_versions_live(struct cb_vfs_versions *versions)
 {
     sqlite3_mutex_enter(versions->vfs->mutex);
     bool live = versions->state == CB_VFS_TABLE_LIVE;
-    *ret_page_count = live ? versions->page_count : 0;
     sqlite3_mutex_leave(versions->vfs->mutex);
     return live;
 }
@@ -233,8 +222,7 @@ void cb_vfs_versions_note_absence(struct cb_vfs_versions *versions)
 }
 
 /* Moves the recent versions into leaves. */
-static int fold(struct cb_vfs_versions *versions, uint64_t page_count,
-                int flags)
+static int fold(struct cb_vfs_versions *versions, int flags)
 {
     uint8_t body[CB_VFS_BLOCK_BODY];
     int result = SQLITE_OK;
@@ -261,7 +249,7 @@ static int fold(struct cb_vfs_versions *versions, uint64_t page_count,
         }
     }
     if (result == SQLITE_OK) {
-        result = cb_vfs_table_finish(versions, rewrite, page_count, flags);
+        result = cb_vfs_table_finish(versions, rewrite, flags);
     }
 out:
     sqlite3_free(sorted);
@@ -269,18 +257,15 @@ out:
     return result;
 }
 
-int cb_vfs_versions_sync(struct cb_vfs_versions *versions, uint64_t page_count,
-                         int flags)
+int cb_vfs_versions_sync(struct cb_vfs_versions *versions, int flags)
 {
     int result = SQLITE_OK;
     sqlite3_mutex_enter(versions->vfs->mutex);
-    if (versions->state == CB_VFS_TABLE_LIVE &&
-        (versions->unsaved || versions->page_count != page_count)) {
-        result =
-            versions->recent.count <= CB_VFS_RECENT_MAX
-                ? cb_vfs_table_write_top(versions, versions->groups,
-                                         &versions->recent, page_count, flags)
-                : fold(versions, page_count, flags);
+    if (versions->state == CB_VFS_TABLE_LIVE && versions->unsaved) {
+        result = versions->recent.count <= CB_VFS_RECENT_MAX
+                     ? cb_vfs_table_write_top(versions, versions->groups,
+                                              &versions->recent, flags)
+                     : fold(versions, flags);
     }
     sqlite3_mutex_leave(versions->vfs->mutex);
     return result;
@@ -352,8 +337,7 @@ int cb_vfs_versions_build(struct cb_vfs_versions *versions,
         }
     }
     if (result == SQLITE_OK) {
-        result =
-            cb_vfs_table_finish(versions, rewrite, count, SQLITE_SYNC_NORMAL);
+        result = cb_vfs_table_finish(versions, rewrite, SQLITE_SYNC_NORMAL);
     }
     sqlite3_mutex_leave(versions->vfs->mutex);
     sqlite3_free(rewrite);

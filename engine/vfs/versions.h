@@ -34,7 +34,7 @@
 #define CB_VFS_RECENT_MAX      1018
 #define CB_VFS_TOP_BYTES       16384
 #define CB_VFS_TOP_HEAD_BYTES  16
-#define CB_VFS_TOP_FIXED_BYTES (16 + 8 * CB_VFS_GROUPS)
+#define CB_VFS_TOP_FIXED_BYTES (8 + 8 * CB_VFS_GROUPS)
 #define CB_VFS_RECENT_BYTES    12
 #define CB_VFS_CACHED_BLOCKS   256
 
@@ -90,7 +90,6 @@ struct cb_vfs_versions {
     bool expired;       /* another process may have written a newer top */
     uint64_t bad_block; /* the one that did not verify, from 1; 0: a top */
     uint64_t generation;
-    uint64_t page_count;
     uint64_t groups[CB_VFS_GROUPS];
     struct cb_vfs_recents recent;
     uint8_t *buffer; /* CB_VFS_TOP_BYTES */
@@ -128,14 +127,12 @@ int cb_vfs_table_write_leaf(struct cb_vfs_versions *versions,
                             struct cb_vfs_rewrite *rewrite, uint64_t leaf,
                             const uint8_t *body, bool anew);
 int cb_vfs_table_finish(struct cb_vfs_versions *versions,
-                        struct cb_vfs_rewrite *rewrite, uint64_t page_count,
-                        int flags);
+                        struct cb_vfs_rewrite *rewrite, int flags);
 
 /* A top with the recent versions in it: there must not be too many. */
 int cb_vfs_table_write_top(struct cb_vfs_versions *versions,
                            const uint64_t *groups,
-                           const struct cb_vfs_recents *recent,
-                           uint64_t page_count, int flags);
+                           const struct cb_vfs_recents *recent, int flags);
 void cb_vfs_table_forget_blocks(struct cb_vfs_versions *versions);
 
 /* recents.c */

@@ -48,8 +48,8 @@
  * in turn, so that what stands is never written over:
  *
  *   top, twice    | "CBPV" | version 1 | zeros 3 | generation 8 |
- *                 | ciphertext: pages 8, count 4, zeros 4, group versions
- *                 |   512 x 8, count x (page number 4, version 8), zeros |
+ *                 | ciphertext: count 4, zeros 4, group versions 512 x 8,
+ *                 |   count x (page number 4, version 8), zeros |
  *                 | N 16 | tag 16 |                           16,384 in all
  *   block, twice  | ciphertext: 508 x version 8 | N 16 | tag 16 |
  *   authenticated | 'V' | head 16 | block number 8 (top: all ones) |

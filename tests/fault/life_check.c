@@ -60,7 +60,8 @@ static void check_database(struct life *life, int which)
 
 /*
  * With a rollback journal, SQLite neither journals nor ever reads a free page
- * that it takes into use, so a cut may leave one torn; a log heals it.
+ * that it takes into use, so a cut may leave one torn, or newer than its
+ * version says; a log heals it.
  */
 static void judge_damage(void *context, const struct cb_vfs_damage *damage)
 {
@@ -77,7 +78,8 @@ static void judge_damage(void *context, const struct cb_vfs_damage *damage)
     bool free_page = result == SQLITE_DONE;
     sqlite3_finalize(statement);
     if (free_page && strcmp(life->configuration->mode, "WAL") != 0 &&
-        damage->fault == CB_VFS_FAULT_UNREADABLE) {
+        (damage->fault == CB_VFS_FAULT_UNREADABLE ||
+         damage->fault == CB_VFS_FAULT_STALE)) {
         life->free_torn++;
         return;
     }

@@ -34,6 +34,8 @@ static const struct configuration configurations[] = {
     { "wal-large-tracked", "WAL", .savepoints = true, .tracked = true,
       .large = true },
     { "delete", "DELETE", .extra = true, .savepoints = true },
+    { "delete-tracked", "DELETE", .extra = true, .savepoints = true,
+      .tracked = true },
     { "delete-spill", "DELETE", .extra = true, .spill = true,
       .savepoints = true },
     { "truncate-spill", "TRUNCATE", .spill = true, .savepoints = true },

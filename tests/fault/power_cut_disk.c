@@ -217,12 +217,24 @@ static void survive_subset(struct node *node, struct dice *dice)
     }
 }
 
+/* Changes as a whole, in any combination: what a late one is without those
+   before it. */
+static void survive_reordered(struct node *node, struct dice *dice)
+{
+    for (size_t i = 0; i < node->change_count; i++) {
+        if (roll(dice, 2) == 0) {
+            apply(&node->durable, &node->changes[i]);
+        }
+    }
+}
+
 static void survive(struct node *node, struct dice *dice)
 {
-    switch (roll(dice, 5)) {
+    switch (roll(dice, 6)) {
     case 0: break;
     case 1: content_copy(&node->durable, &node->now); break;
     case 2: survive_prefix(node, dice); break;
+    case 3: survive_reordered(node, dice); break;
     default: survive_subset(node, dice); break;
     }
     forget_changes(node);
