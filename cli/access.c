@@ -9,6 +9,7 @@
 
 #define PATH_BYTES_MAX 4096
 #define DATABASE_NAME  "casebook.db"
+#define BEGUN_NAME     "unlock.json.begun"
 
 /* Who looks on is told why nothing happens; a script just waits. */
 static void tell_waiting(void *context, const char *holder)
@@ -64,34 +65,44 @@ cb_status cb_cli_store_options(cb_cli_session *session, cb_buffer *folder,
     return status;
 }
 
+/* Whether there is a file with something in it. */
+static bool is_there(cb_cli_session *session, const cb_store_options *options,
+                     const char *name, bool even_if_empty)
+{
+    const cb_environment *environment = session->world->environment;
+    cb_buffer path;
+    cb_buffer start;
+    cb_buffer_init(&path, PATH_BYTES_MAX + sizeof BEGUN_NAME);
+    cb_buffer_init(&start, 1);
+    cb_buffer_append_format(&path, "%s/%s", options->folder, name);
+    cb_status found = environment->read_file(
+        environment->context, cb_buffer_text(&path), &start, NULL);
+    const bool there = found == CB_LIMIT ||
+                       (found == CB_OK && (even_if_empty || start.size > 0));
+    cb_buffer_clear(&path);
+    cb_buffer_clear(&start);
+    return there;
+}
+
 /*
  * Without its unlock.json a database is shut, not absent: `init` would be the
- * wrong advice.
+ * wrong advice; unless `init` is what was cut off.
  */
 static cb_status explain_no_store(cb_cli_session *session,
                                   const cb_store_options *options,
                                   cb_error *error)
 {
-    const cb_environment *environment = session->world->environment;
-    cb_buffer path;
-    cb_buffer start;
-    cb_buffer_init(&path, PATH_BYTES_MAX + sizeof DATABASE_NAME);
-    cb_buffer_init(&start, 1);
-    cb_buffer_append_format(&path, "%s/" DATABASE_NAME, options->folder);
-    /* One that is there is larger than the one byte. */
-    cb_status found = environment->read_file(
-        environment->context, cb_buffer_text(&path), &start, NULL);
-    if (found == CB_OK || found == CB_LIMIT) {
+    if (is_there(session, options, DATABASE_NAME, false) &&
+        !is_there(session, options, BEGUN_NAME, true)) {
         cb_error_clear(error);
-        cb_error_set(error, CB_NO_STORE, "'unlock.json' is missing beside '%s'",
-                     cb_buffer_text(&path));
+        cb_error_set(error, CB_NO_STORE,
+                     "'unlock.json' is missing beside '%s/" DATABASE_NAME "'",
+                     options->folder);
         cb_error_meaning(error, "the cases are there, but the passphrase "
                                 "opens them only with that file");
         cb_error_next(error, "put unlock.json back from a backup of the "
                              "folder");
     }
-    cb_buffer_clear(&path);
-    cb_buffer_clear(&start);
     return CB_NO_STORE;
 }
 

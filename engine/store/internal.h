@@ -325,9 +325,10 @@ typedef struct cb_credential {
 
 cb_status cb_keys_check_passphrase(const cb_secret *passphrase,
                                    cb_error *error);
-/* unlock.json of a new store. */
+/* What is to be unlock.json of a new store; it goes to `path`. */
 cb_status cb_keys_begin(cb_store *store, const cb_store_options *options,
-                        const cb_secret *passphrase, cb_error *error);
+                        const char *path, const cb_secret *passphrase,
+                        cb_error *error);
 /* Store id and master key. */
 cb_status cb_keys_take(cb_store *store, const cb_credential *credential,
                        cb_error *error);
@@ -337,6 +338,10 @@ cb_status cb_keys_save(cb_store *store, cb_unlock *unlock,
                        const cb_secret *master_key, cb_error *error);
 
 /* ---- store.c */
+const cb_environment *cb_store_environment_of(const cb_store_options *options);
+/* A handle with everything but what the folder holds. */
+cb_status cb_store_allocate(const cb_store_options *options,
+                            cb_store **ret_store, cb_error *error);
 cb_status cb_keys_open(const cb_store_options *options,
                        const cb_credential *credential, cb_store **ret_store,
                        cb_error *error);

@@ -103,7 +103,8 @@ cb_status cb_keys_save(cb_store *store, cb_unlock *unlock,
 }
 
 cb_status cb_keys_begin(cb_store *store, const cb_store_options *options,
-                        const cb_secret *passphrase, cb_error *error)
+                        const char *path, const cb_secret *passphrase,
+                        cb_error *error)
 {
     cb_unlock unlock = { 0 };
     cb_unlock_cost cost;
@@ -114,9 +115,14 @@ cb_status cb_keys_begin(cb_store *store, const cb_store_options *options,
             cb_unlock_seal(store->environment, &unlock, CB_UNLOCK_PASSPHRASE,
                            cost, passphrase, store->master_key, error);
     }
-    return status == CB_OK
-               ? cb_keys_save(store, &unlock, store->master_key, error)
-               : status;
+    if (status == CB_OK) {
+        status = cb_unlock_save(store->environment, path, &unlock,
+                                store->master_key, error);
+    }
+    if (status == CB_OK) {
+        store->unlock = unlock;
+    }
+    return status;
 }
 
 static cb_status take_kept(cb_store *store, cb_error *error)

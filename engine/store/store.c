@@ -6,10 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FOLDER_BYTES_MAX 4096
 /* Each time somebody else has finished a rotation: it is not going to happen
  * twice. */
-#define OPEN_ATTEMPTS    3
+#define OPEN_ATTEMPTS 3
 
 char *cb_store_path(const char *folder, const char *name)
 {
@@ -21,14 +20,14 @@ char *cb_store_path(const char *folder, const char *name)
     return path;
 }
 
-static const cb_environment *environment_of(const cb_store_options *options)
+const cb_environment *cb_store_environment_of(const cb_store_options *options)
 {
     return options->environment == NULL ? cb_environment_system()
                                         : options->environment;
 }
 
-static cb_status allocate(const cb_store_options *options, cb_store **ret_store,
-                          cb_error *error)
+cb_status cb_store_allocate(const cb_store_options *options,
+                            cb_store **ret_store, cb_error *error)
 {
     if (sodium_init() < 0) {
         return cb_error_set(error, CB_FAILED, "libsodium cannot start");
@@ -39,7 +38,7 @@ static cb_status allocate(const cb_store_options *options, cb_store **ret_store,
         return cb_error_set(error, CB_NO_MEMORY, "out of memory");
     }
     store->json_failures = cb_json_failures();
-    store->environment = environment_of(options);
+    store->environment = cb_store_environment_of(options);
     store->folder = strdup(options->folder);
     memcpy(store->service, "RL", sizeof "RL");
     cb_names_begin(store);
@@ -92,193 +91,6 @@ cb_status cb_store_open_database(const cb_store_options *options,
     return status;
 }
 
-/* Without its unlock.json a database is shut, not worthless. */
-static cb_status refuse_database(const cb_environment *environment,
-                                 const char *path, cb_error *error)
-{
-    cb_buffer start;
-    cb_buffer_init(&start, 1);
-    cb_status status =
-        environment->read_file(environment->context, path, &start, NULL);
-    cb_buffer_clear(&start);
-    if (status == CB_NOT_FOUND) {
-        return CB_OK;
-    }
-    status = cb_error_set(error, CB_EXISTS,
-                          "there is a database without its 'unlock.json' at "
-                          "'%s'",
-                          path);
-    cb_error_meaning(error, "it was not touched");
-    cb_error_next(error, "put back unlock.json from a backup, or choose "
-                         "another folder with -C");
-    return status;
-}
-
-/* The folder, and those above it that are missing, as in a new home. */
-cb_status cb_store_make_path(const cb_environment *environment,
-                             const char *folder, cb_error *error)
-{
-    cb_buffer path;
-    cb_status status = CB_OK;
-    cb_error ignored = { 0 };
-    cb_buffer_init(&path, FOLDER_BYTES_MAX);
-    for (const char *end = strchr(folder, '/'); end != NULL;
-         end = strchr(end + 1, '/')) {
-        if (end == folder) {
-            continue;
-        }
-        cb_buffer_reset(&path);
-        cb_buffer_append(&path, folder, (size_t)(end - folder));
-        if (cb_buffer_check(&path, error) != CB_OK) {
-            break;
-        }
-        /* What cannot be made here fails below, with the name in question. */
-        (void)environment->make_folder(environment->context,
-                                       cb_buffer_text(&path), &ignored);
-        cb_error_clear(&ignored);
-    }
-    status = environment->make_folder(environment->context, folder, error);
-    cb_buffer_clear(&path);
-    return status;
-}
-
-static cb_status make_folder(const cb_environment *environment,
-                             const char *folder, const char *unlock_path,
-                             cb_error *error)
-{
-    uint8_t id[CB_IDENTIFIER_BYTES];
-    cb_error ignored = { 0 };
-    if (cb_unlock_read_id(environment, unlock_path, id, &ignored) !=
-        CB_NO_STORE) {
-        cb_status status = cb_error_set(
-            error, CB_EXISTS, "there is a case store at '%s' already", folder);
-        cb_error_meaning(error, "it was not touched");
-        cb_error_next(error, "choose another folder with -C");
-        return status;
-    }
-    cb_error_clear(&ignored);
-    cb_status status =
-        environment->make_folder(environment->context, folder, &ignored);
-    if (status == CB_NOT_FOUND) {
-        cb_error_clear(&ignored);
-        status = cb_store_make_path(environment, folder, &ignored);
-    }
-    if (status == CB_OK || status == CB_EXISTS) {
-        return CB_OK;
-    }
-    cb_error_meaning(&ignored, "no store was made");
-    if (error != NULL) {
-        *error = ignored;
-    }
-    return status;
-}
-
-static cb_status fill_new(cb_store *store, cb_error *error)
-{
-    cb_status status = cb_database_begin(store->database, error);
-    if (status == CB_OK) {
-        status = cb_meta_put(store, "store.id", store->store_id,
-                             sizeof store->store_id, error);
-    }
-    if (status == CB_OK) {
-        status = cb_identity_make(store, error);
-    }
-    if (status == CB_OK) {
-        status = cb_store_check_memory(store, error);
-    }
-    if (status == CB_OK) {
-        status = cb_database_commit(store->database, error);
-    }
-    if (status != CB_OK) {
-        cb_database_abort(store->database);
-        return status;
-    }
-    return cb_identity_load(store, error);
-}
-
-/* What a failed creation has left; its first file first. */
-static void take_away(const cb_environment *environment, const char *folder)
-{
-    const char *const names[] = { "casebook.db", "casebook.db-wal",
-                                  "casebook.db-pages" };
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        char *path = cb_store_path(folder, names[i]);
-        if (path != NULL) {
-            (void)environment->remove_file(environment->context, path, NULL);
-        }
-        free(path);
-    }
-}
-
-/*
- * unlock.json is written last: until it is there, there is no store.  What a
- * failure leaves is taken away; a crash leaves a database that nothing opens.
- */
-cb_status cb_store_create(const cb_store_options *options,
-                          const cb_secret *passphrase, cb_store **ret_store,
-                          cb_error *reterr_error)
-{
-    const cb_environment *environment = environment_of(options);
-    cb_store *store = NULL;
-    char *unlock_path = cb_store_path(options->folder, "unlock.json");
-    char *database_path = cb_store_path(options->folder, "casebook.db");
-    bool made = false;
-    cb_status status = CB_OK;
-    if (unlock_path == NULL || database_path == NULL) {
-        status = cb_error_set(reterr_error, CB_NO_MEMORY, "out of memory");
-        goto out;
-    }
-    status = cb_keys_check_passphrase(passphrase, reterr_error);
-    if (status == CB_OK) {
-        status = make_folder(environment, options->folder, unlock_path,
-                             reterr_error);
-    }
-    if (status == CB_OK) {
-        status = refuse_database(environment, database_path, reterr_error);
-    }
-    /* Made here so that it is this user's alone; its log inherits that. */
-    if (status == CB_OK) {
-        status = environment->replace_file(environment->context, database_path,
-                                           (cb_span){ NULL, 0 }, reterr_error);
-    }
-    if (status == CB_OK) {
-        status = allocate(options, &store, reterr_error);
-    }
-    if (status == CB_OK) {
-        environment->random(environment->context, store->store_id,
-                            sizeof store->store_id);
-        status = cb_secret_create_random(environment, CB_KEY_BYTES,
-                                         &store->master_key, reterr_error);
-    }
-    if (status == CB_OK) {
-        made = true;
-        status = cb_store_open_database(options, store, true, reterr_error);
-    }
-    if (status == CB_OK) {
-        status = cb_witness_open(store, options->witness_folder, reterr_error);
-    }
-    if (status == CB_OK) {
-        status = fill_new(store, reterr_error);
-    }
-    if (status == CB_OK) {
-        status = cb_keys_begin(store, options, passphrase, reterr_error);
-    }
-    if (status == CB_OK) {
-        cb_witness_note(store);
-        *ret_store = store;
-        store = NULL;
-        made = false;
-    }
-out:
-    cb_store_close(store);
-    if (made) {
-        take_away(environment, options->folder);
-    }
-    free(unlock_path);
-    free(database_path);
-    return status;
-}
-
 static cb_status check_content(cb_store *store, cb_error *error)
 {
     uint8_t id[CB_IDENTIFIER_BYTES];
@@ -312,7 +124,7 @@ static cb_status open_once(const cb_store_options *options,
 {
     cb_store *store = NULL;
     *ret_again = false;
-    cb_status status = allocate(options, &store, error);
+    cb_status status = cb_store_allocate(options, &store, error);
     if (status == CB_OK) {
         status = cb_keys_take(store, credential, error);
     }

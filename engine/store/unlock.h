@@ -56,6 +56,9 @@
 #define CB_UNLOCK_CHECK_BYTES  32
 #define CB_UNLOCK_SUM_BYTES    16
 
+/* Stands in the folder while a store is made, and becomes its unlock.json. */
+#define CB_UNLOCK_BEGUN "unlock.json.begun"
+
 typedef struct cb_unlock_cost {
     uint64_t operations;   /* Argon2id passes */
     uint64_t memory_bytes; /* Argon2id memory */
