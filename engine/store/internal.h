@@ -334,8 +334,22 @@ cb_status cb_keys_take(cb_store *store, const cb_credential *credential,
                        cb_error *error);
 /* Whether unlock.json still holds that master key. */
 bool cb_keys_are_current(const cb_store *store);
+/* Whether it is the present passphrase; whoever knows it may change the others.
+ */
+cb_status cb_keys_demand(const cb_store *store, const cb_secret *passphrase,
+                         cb_error *error);
+/* What the passphrase is to cost from now on. */
+cb_status cb_keys_cost(const cb_store *store, const cb_store_options *options,
+                       cb_unlock_cost *ret_cost, cb_error *error);
 cb_status cb_keys_save(cb_store *store, cb_unlock *unlock,
                        const cb_secret *master_key, cb_error *error);
+
+/* ---- rotate.c */
+/* Between taking the keys and opening the database: completes a rotation that
+ * was cut.  *ret_again as in open_once. */
+cb_status cb_rotation_settle(cb_store *store, bool *ret_again, cb_error *error);
+/* Under the database's lock: removes what one that came to nothing has left. */
+void cb_rotation_discard(const cb_store *store);
 
 /* ---- store.c */
 const cb_environment *cb_store_environment_of(const cb_store_options *options);

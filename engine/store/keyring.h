@@ -10,13 +10,18 @@
 #include <casebound/identifier.h>
 #include <casebound/secret.h>
 
-CB_NODISCARD cb_status cb_keyring_keep(const uint8_t *store_id,
+CB_NODISCARD cb_status cb_keyring_keep(const cb_environment *environment,
+                                       const uint8_t *store_id,
                                        const cb_secret *master_key,
                                        unsigned seconds,
                                        cb_error *reterr_error);
 CB_NODISCARD cb_status cb_keyring_take(const uint8_t *store_id,
                                        cb_secret **ret_master_key,
                                        cb_error *reterr_error);
+/* Another master key in the place of the one that is kept, for as long as that
+ * would have been; nothing is kept afterwards where that fails. */
+bool cb_keyring_replace(const cb_environment *environment,
+                        const uint8_t *store_id, const cb_secret *master_key);
 /* CB_NOT_FOUND where there was none. */
 CB_NODISCARD cb_status cb_keyring_drop(const uint8_t *store_id,
                                        cb_error *reterr_error);

@@ -206,8 +206,8 @@ cb_status cb_store_probe(const cb_store_options *options,
 cb_status cb_store_keep_unlocked(const cb_store *store, unsigned seconds,
                                  cb_error *reterr_error)
 {
-    return cb_keyring_keep(store->store_id, store->master_key, seconds,
-                           reterr_error);
+    return cb_keyring_keep(store->environment, store->store_id,
+                           store->master_key, seconds, reterr_error);
 }
 
 cb_status cb_store_lock(const cb_store_options *options, cb_error *reterr_error)
@@ -220,6 +220,13 @@ cb_status cb_store_lock(const cb_store_options *options, cb_error *reterr_error)
 }
 
 /* ---------------------------------------------------------------- changing */
+
+cb_status cb_keys_cost(const cb_store *store, const cb_store_options *options,
+                       cb_unlock_cost *ret_cost, cb_error *error)
+{
+    return choose_cost(options, &store->unlock.slots[CB_UNLOCK_PASSPHRASE].cost,
+                       ret_cost, error);
+}
 
 /*
  * unlock.json as it is to be written again.  What of it was not written by us
@@ -255,8 +262,7 @@ cb_status cb_store_change_passphrase(cb_store *store,
         status = begin_change(store, &unlock, reterr_error);
     }
     if (status == CB_OK) {
-        status = choose_cost(options, &unlock.slots[CB_UNLOCK_PASSPHRASE].cost,
-                             &cost, reterr_error);
+        status = cb_keys_cost(store, options, &cost, reterr_error);
     }
     if (status == CB_OK) {
         status =
@@ -293,6 +299,16 @@ static cb_status demand_passphrase(const cb_store *store,
     return status;
 }
 
+cb_status cb_keys_demand(const cb_store *store, const cb_secret *passphrase,
+                         cb_error *error)
+{
+    cb_unlock unlock;
+    cb_status status = load(store->environment, store->folder, &unlock, error);
+    return status == CB_OK
+               ? demand_passphrase(store, &unlock, passphrase, error)
+               : status;
+}
+
 cb_status cb_store_set_recovery(cb_store *store,
                                 const cb_store_options *options,
                                 const cb_secret *passphrase,
@@ -306,8 +322,7 @@ cb_status cb_store_set_recovery(cb_store *store,
         status = demand_passphrase(store, &unlock, passphrase, reterr_error);
     }
     if (status == CB_OK) {
-        status = choose_cost(options, &unlock.slots[CB_UNLOCK_PASSPHRASE].cost,
-                             &cost, reterr_error);
+        status = cb_keys_cost(store, options, &cost, reterr_error);
     }
     if (status == CB_OK && unlock.version == 1) {
         /* The first version has no place for it. */

@@ -129,15 +129,19 @@ static cb_status open_once(const cb_store_options *options,
         status = cb_keys_take(store, credential, error);
     }
     if (status == CB_OK) {
+        status = cb_rotation_settle(store, ret_again, error);
+    }
+    if (status == CB_OK && !*ret_again) {
         status = cb_witness_open(store, options->witness_folder, error);
     }
-    if (status == CB_OK) {
+    if (status == CB_OK && !*ret_again) {
         status = cb_store_open_database(options, store, false, error);
         *ret_again =
             !cb_keys_are_current(store) ||
             (status == CB_OK && cb_database_has_moved(store->database));
     }
     if (status == CB_OK && !*ret_again) {
+        cb_rotation_discard(store);
         status = check_content(store, error);
     }
     if (status != CB_OK || *ret_again) {

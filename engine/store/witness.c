@@ -548,7 +548,8 @@ void cb_witness_close(cb_store *store)
         return;
     }
     /* Still under the database's lock: who opens it next finds this. */
-    bool emptied = cb_database_empty_log(store->database);
+    bool emptied =
+        store->database != NULL && cb_database_empty_log(store->database);
     write_places(store, !emptied, /* flush= */ true);
 }
 

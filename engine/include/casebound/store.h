@@ -111,6 +111,33 @@ CB_NODISCARD CB_PUBLIC cb_status
 cb_store_check_recovery(const cb_store_options *options,
                         const cb_secret *recovery_key, cb_error *reterr_error);
 
+/* How the master key is replaced. */
+typedef struct cb_rotation {
+    const cb_secret *passphrase;   /* the present one; it stays */
+    const cb_secret *recovery_key; /* a new one, or NULL: there is none then */
+    /* Either may be NULL: bytes written of about `total`, and whether to stop.
+     */
+    void (*progress)(void *context, uint64_t done, uint64_t total);
+    bool (*is_stopped)(void *context);
+    void *context;
+} cb_rotation;
+
+/*
+ * Makes another master key and writes the whole database anew under it, which
+ * takes its size of free space once more.  The store is either as before or has
+ * the new key, at whatever moment it is cut; the next opening completes it.
+ * The recovery key of before is worth nothing afterwards: only one that is
+ * given here is.  It does not reach copies made before, which the old key and
+ * whoever has it still open, and does not change the keys of cases.
+ *
+ * The store is open afterwards where this returns CB_OK; where not, it can only
+ * be closed.  CB_WRONG_KEY, CB_NO_SPACE, CB_NO_MEMORY, CB_INTERRUPTED,
+ * CB_DAMAGED, CB_IO.
+ */
+CB_NODISCARD CB_PUBLIC cb_status
+cb_store_rotate(cb_store *store, const cb_store_options *options,
+                const cb_rotation *rotation, cb_error *reterr_error);
+
 /* How an open store is locked. */
 typedef struct cb_store_keys {
     int version;             /* of unlock.json */

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Another master key. */
+#include <unistd.h>
+
+#include "support/expect.h"
+#include "support/rotate_kit.h"
+#include "support/vfs_fixture.h"
+
+TestSuite(rotate, .init = rotate_kit_begin, .fini = rotate_kit_end,
+          .timeout = 120);
+
+Test(rotate, puts_everything_under_another_key)
+{
+    cb_store *store = store_kit_open(&the.kit, "a");
+    expect_ok(rotate(store, the.newer));
+    cr_expect(!has_old_key(store));
+    expect_content(store);
+    /* The handle goes on, and what it writes now is there later. */
+    store_kit_person(store, &the.case_id, "offender", "Ash");
+    the.fingerprint = store_kit_fingerprint(store, &the.case_id);
+    cb_store_close(store);
+
+    cr_expect(leftovers() == 0 && !unlock_names_previous());
+    cr_expect(!opens(path_of("casebook.db"), the.old_key));
+    store = store_kit_open(&the.kit, "a");
+    expect_content(store);
+    cr_expect(!has_old_key(store));
+    cb_store_keys keys;
+    cb_store_describe_keys(store, &keys);
+    cr_expect(keys.recovery && !keys.rotating && !keys.altered);
+    cb_store_identity identity;
+    cb_store_identify(store, &identity);
+    cr_expect(!identity.restored);
+    cb_store_close(store);
+
+    /* The recovery key of before is worth nothing. */
+    expect_status(CB_WRONG_KEY, cb_store_check_recovery(
+                                    &the.options, the.recovery, test_error()));
+    expect_ok(cb_store_check_recovery(&the.options, the.newer, test_error()));
+}
+
+Test(rotate, drops_the_recovery_key_where_no_new_one_is_given)
+{
+    cb_store *store = store_kit_open(&the.kit, "a");
+    expect_ok(rotate(store, NULL));
+    cb_store_keys keys;
+    cb_store_describe_keys(store, &keys);
+    cr_expect(!keys.recovery);
+    cb_store_close(store);
+    expect_status(CB_WRONG_KEY, cb_store_check_recovery(
+                                    &the.options, the.recovery, test_error()));
+}
+
+Test(rotate, can_be_done_again_and_again)
+{
+    for (int i = 0; i < 3; i++) {
+        cb_store *store = store_kit_open(&the.kit, "a");
+        expect_ok(rotate(store, the.newer));
+        expect_ok(rotate(store, the.newer));
+        expect_content(store);
+        cb_store_close(store);
+    }
+}
+
+Test(rotate, demands_the_passphrase)
+{
+    cb_store *store = store_kit_open(&the.kit, "a");
+    cb_secret *wrong = NULL;
+    expect_ok(cb_secret_clone(the.kit.passphrase, &wrong, test_error()));
+    cb_secret_bytes(wrong)[0] ^= 1;
+    const cb_rotation rotation = { .passphrase = wrong };
+    expect_status(CB_WRONG_KEY, cb_store_rotate(store, &the.options, &rotation,
+                                                test_error()));
+    expect_content(store);
+    cb_store_close(store);
+    cr_expect(leftovers() == 0);
+    store = store_kit_open(&the.kit, "a");
+    cr_expect(has_old_key(store));
+    cb_store_close(store);
+    cb_secret_destroy(wrong);
+}
+
+static bool stop_at_once(void *context)
+{
+    (void)context;
+    return true;
+}
+
+static void count_progress(void *context, uint64_t done, uint64_t total)
+{
+    int *calls = context;
+    cr_expect(done <= total + total / 2 && total > 0);
+    (*calls)++;
+}
+
+static void fill(cb_store *store, int rows)
+{
+    char sql[256];
+    snprintf(sql, sizeof sql,
+             "WITH n(i) AS (VALUES(1) UNION ALL SELECT i + 1 FROM n WHERE i < "
+             "%d) INSERT INTO meta SELECT 'fill' || i, randomblob(900) FROM n",
+             rows);
+    sql_must(store->database->connection, sql);
+}
+
+Test(rotate, can_be_interrupted_and_shows_how_far_it_is)
+{
+    int calls = 0;
+    cb_store *store = store_kit_open(&the.kit, "a");
+    fill(store, 30000);
+    cb_rotation rotation = { .passphrase = the.kit.passphrase,
+                             .is_stopped = stop_at_once };
+    expect_status(CB_INTERRUPTED, cb_store_rotate(store, &the.options,
+                                                  &rotation, test_error()));
+    cr_expect(leftovers() <= 1 &&
+              access(path_of("casebook.db-next"), F_OK) != 0);
+    expect_content(store);
+    rotation.is_stopped = NULL;
+    rotation.progress = count_progress;
+    rotation.context = &calls;
+    expect_ok(cb_store_rotate(store, &the.options, &rotation, test_error()));
+    cr_expect(calls > 0);
+    expect_content(store);
+    cb_store_close(store);
+}
