@@ -333,7 +333,8 @@ cb_status cb_keys_begin(cb_store *store, const cb_store_options *options,
 cb_status cb_keys_take(cb_store *store, const cb_credential *credential,
                        cb_error *error);
 /* Whether unlock.json still holds that master key. */
-bool cb_keys_are_current(const cb_store *store);
+cb_status cb_keys_look_again(const cb_store *store, bool *ret_current,
+                             cb_error *error);
 /* Whether it is the present passphrase; whoever knows it may change the others.
  */
 cb_status cb_keys_demand(const cb_store *store, const cb_secret *passphrase,

@@ -185,14 +185,18 @@ cb_status cb_keys_take(cb_store *store, const cb_credential *credential,
     return status;
 }
 
-bool cb_keys_are_current(const cb_store *store)
+cb_status cb_keys_look_again(const cb_store *store, bool *ret_current,
+                             cb_error *error)
 {
     cb_unlock now;
     const cb_unlock *then = &store->unlock;
-    return load(store->environment, store->folder, &now, NULL) != CB_OK ||
-           (now.version == then->version &&
-            now.previous.used == then->previous.used &&
-            memcmp(now.key_id, then->key_id, sizeof now.key_id) == 0);
+    cb_status status = load(store->environment, store->folder, &now, error);
+    if (status == CB_OK) {
+        *ret_current = now.version == then->version &&
+                       now.previous.used == then->previous.used &&
+                       memcmp(now.key_id, then->key_id, sizeof now.key_id) == 0;
+    }
+    return status;
 }
 
 cb_status cb_store_probe(const cb_store_options *options,

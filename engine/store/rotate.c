@@ -229,8 +229,9 @@ static cb_status decide(struct rotation *rotation, cb_unlock *unlock,
     if (status == CB_OK) {
         return CB_OK;
     }
+    bool is_new = false;
     store->unlock = *unlock;
-    if (cb_keys_are_current(store)) {
+    if (cb_keys_look_again(store, &is_new, NULL) != CB_OK || is_new) {
         cb_error_meaning(error, "the new key may be in force already; the next "
                                 "command will find out, and nothing is lost "
                                 "either way");
@@ -481,7 +482,9 @@ cb_status cb_rotation_settle(cb_store *store, bool *ret_again,
         int moved = 0;
         (void)sqlite3_file_control(present.connection, "main",
                                    SQLITE_FCNTL_HAS_MOVED, &moved);
-        *ret_again = moved != 0 || !cb_keys_are_current(store);
+        bool current = false;
+        status = cb_keys_look_again(store, &current, reterr_error);
+        *ret_again = moved != 0 || (status == CB_OK && !current);
     }
     if (status == CB_OK && !*ret_again) {
         status = settle(&rotation, previous, reterr_error);

@@ -113,6 +113,23 @@ static cb_status check_content(cb_store *store, cb_error *error)
     return status == CB_OK ? cb_store_check_memory(store, error) : status;
 }
 
+/* The database, and then what was read without its lock once more. */
+static cb_status open_locked(const cb_store_options *options, cb_store *store,
+                             bool *ret_again, cb_error *error)
+{
+    bool current = false;
+    cb_error trouble = { 0 };
+    cb_status status = cb_store_open_database(options, store, false, error);
+    cb_status looked = cb_keys_look_again(store, &current, &trouble);
+    *ret_again = (looked == CB_OK && !current) ||
+                 (status == CB_OK && cb_database_has_moved(store->database));
+    if (status == CB_OK && looked != CB_OK) {
+        status = cb_error_set(error, looked, "%s", trouble.what);
+        cb_error_meaning(error, "nothing was changed");
+    }
+    return status;
+}
+
 /*
  * *ret_again: another process has replaced the master key or the database while
  * this one waited for it; nothing is open then, whatever the status.
@@ -135,10 +152,7 @@ static cb_status open_once(const cb_store_options *options,
         status = cb_witness_open(store, options->witness_folder, error);
     }
     if (status == CB_OK && !*ret_again) {
-        status = cb_store_open_database(options, store, false, error);
-        *ret_again =
-            !cb_keys_are_current(store) ||
-            (status == CB_OK && cb_database_has_moved(store->database));
+        status = open_locked(options, store, ret_again, error);
     }
     if (status == CB_OK && !*ret_again) {
         cb_rotation_discard(store);
