@@ -114,6 +114,26 @@ static cb_status refuse_use(const cb_database *database, cb_error *error)
     return status;
 }
 
+/*
+ * Whether the last transaction is there, only the disk knows: it was handed
+ * over, but not confirmed.
+ */
+static cb_status report_failed_sync(const cb_database *database,
+                                    cb_error *error)
+{
+    cb_status status =
+        cb_error_set(error, CB_IO,
+                     "the disk of the store '%s' did not confirm that it had "
+                     "written",
+                     database->path);
+    cb_error_meaning(error, "this was not recorded for certain; everything "
+                            "recorded before is safe, and nothing more is "
+                            "written to that disk now");
+    cb_error_next(error, "close this program, make a copy of the folder on "
+                         "another disk, run it again and look what is there");
+    return status;
+}
+
 cb_status cb_database_failed(cb_database *database, int code,
                              cb_error *reterr_error)
 {
@@ -158,6 +178,9 @@ cb_status cb_database_failed(cb_database *database, int code,
     case SQLITE_IOERR:
         if (extended == SQLITE_IOERR_NOMEM) {
             return cb_error_set(reterr_error, CB_NO_MEMORY, "out of memory");
+        }
+        if (database->vfs != NULL && cb_vfs_sync_failed(database->vfs)) {
+            return report_failed_sync(database, reterr_error);
         }
         status = explain_damage(database, reterr_error);
         if (status != CB_OK) {

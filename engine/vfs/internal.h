@@ -141,6 +141,7 @@ struct cb_vfs {
     struct cb_vfs_versions *versions;
     bool damaged;
     struct cb_vfs_damage damage;
+    bool sync_failed; /* for good */
 };
 
 /* cipher.c */
@@ -253,6 +254,10 @@ int cb_vfs_versions_build(struct cb_vfs_versions *versions,
 void cb_vfs_note_damage(cb_vfs *vfs, enum cb_vfs_kind kind,
                         enum cb_vfs_fault fault, const char *path,
                         uint64_t number);
+
+/* SQLITE_IOERR_FSYNC once any sync through this instance has failed. */
+int cb_vfs_may_write(const cb_vfs *vfs);
+int cb_vfs_sync(cb_vfs *vfs, sqlite3_file *real, int flags);
 
 /* False where there is no memory. */
 CB_NODISCARD bool cb_vfs_file_reserve(struct cb_vfs_file *file, size_t size);

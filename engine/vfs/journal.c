@@ -291,8 +291,12 @@ static int journal_write(sqlite3_file *handle, const void *bytes, int amount,
     struct cb_vfs_file *file = cb_vfs_file_of(handle);
     struct cb_vfs_journal *journal = &file->state.journal;
     int collected = journal->collected;
+    int result = cb_vfs_may_write(file->vfs);
     journal->opened = false;
     journal->collected = 0;
+    if (result != SQLITE_OK) {
+        return result;
+    }
     if (collected == 0) {
         if (journal->super_journal) {
             return write_trailer(file, bytes, amount, offset);

@@ -441,11 +441,12 @@ static int main_write(sqlite3_file *handle, const void *bytes, int amount,
                       sqlite3_int64 offset)
 {
     struct cb_vfs_file *file = cb_vfs_file_of(handle);
-    if (!file->head_known || offset == 0) {
-        int result = settle_head(file, amount);
-        if (result != SQLITE_OK) {
-            return result;
-        }
+    int result = cb_vfs_may_write(file->vfs);
+    if (result == SQLITE_OK && (!file->head_known || offset == 0)) {
+        result = settle_head(file, amount);
+    }
+    if (result != SQLITE_OK) {
+        return result;
     }
     uint32_t page_size = cb_vfs_head_page_size(&file->head);
     uint64_t page_number = (uint64_t)offset / page_size + 1;
@@ -456,7 +457,7 @@ static int main_write(sqlite3_file *handle, const void *bytes, int amount,
     if (!cb_vfs_file_reserve(file, page_size)) {
         return SQLITE_IOERR_NOMEM;
     }
-    int result = fill_gap(file, page_number);
+    result = fill_gap(file, page_number);
     return result == SQLITE_OK ? write_page(file, page_number, bytes) : result;
 }
 
@@ -471,7 +472,7 @@ static int main_truncate(sqlite3_file *handle, sqlite3_int64 size)
     if (size > present) {
         return SQLITE_IOERR_TRUNCATE;
     }
-    result = file->real->pMethods->xTruncate(file->real, size);
+    result = cb_vfs_file_truncate(handle, size);
     if (result == SQLITE_OK && size == 0) {
         file->head_known = false;
         if (file->versions != NULL) {

@@ -167,16 +167,52 @@ int cb_vfs_file_close(sqlite3_file *handle)
     return result;
 }
 
+/*
+ * What a failed sync did not make durable, the kernel may have dropped, and the
+ * next sync says that all is well.  So the first failure is final: nothing is
+ * written through this instance any more, and what was synced before stays as
+ * it is.  Reading goes on, so that a program can still show and explain.
+ */
+int cb_vfs_may_write(const cb_vfs *vfs)
+{
+    return cb_vfs_sync_failed(vfs) ? SQLITE_IOERR_FSYNC : SQLITE_OK;
+}
+
+int cb_vfs_sync(cb_vfs *vfs, sqlite3_file *real, int flags)
+{
+    int result = cb_vfs_may_write(vfs);
+    if (result == SQLITE_OK) {
+        result = real->pMethods->xSync(real, flags);
+        if (result != SQLITE_OK) {
+            sqlite3_mutex_enter(vfs->mutex);
+            vfs->sync_failed = true;
+            sqlite3_mutex_leave(vfs->mutex);
+        }
+    }
+    return result;
+}
+
+bool cb_vfs_sync_failed(const cb_vfs *vfs)
+{
+    sqlite3_mutex_enter(vfs->mutex);
+    bool failed = vfs->sync_failed;
+    sqlite3_mutex_leave(vfs->mutex);
+    return failed;
+}
+
 int cb_vfs_file_truncate(sqlite3_file *handle, sqlite3_int64 size)
 {
-    sqlite3_file *real = cb_vfs_file_of(handle)->real;
-    return real->pMethods->xTruncate(real, size);
+    struct cb_vfs_file *file = cb_vfs_file_of(handle);
+    int result = cb_vfs_may_write(file->vfs);
+    return result == SQLITE_OK
+               ? file->real->pMethods->xTruncate(file->real, size)
+               : result;
 }
 
 int cb_vfs_file_sync(sqlite3_file *handle, int flags)
 {
-    sqlite3_file *real = cb_vfs_file_of(handle)->real;
-    return real->pMethods->xSync(real, flags);
+    struct cb_vfs_file *file = cb_vfs_file_of(handle);
+    return cb_vfs_sync(file->vfs, file->real, flags);
 }
 
 int cb_vfs_file_size(sqlite3_file *handle, sqlite3_int64 *ret_size)
@@ -252,8 +288,11 @@ static int plain_read(sqlite3_file *handle, void *bytes, int amount,
 static int plain_write(sqlite3_file *handle, const void *bytes, int amount,
                        sqlite3_int64 offset)
 {
-    sqlite3_file *real = cb_vfs_file_of(handle)->real;
-    return real->pMethods->xWrite(real, bytes, amount, offset);
+    struct cb_vfs_file *file = cb_vfs_file_of(handle);
+    int result = cb_vfs_may_write(file->vfs);
+    return result == SQLITE_OK
+               ? file->real->pMethods->xWrite(file->real, bytes, amount, offset)
+               : result;
 }
 
 /* Super-journals: names of files, nothing of their content. */
@@ -331,6 +370,10 @@ static int vfs_open(sqlite3_vfs *handle, const char *path,
     }
     if (file->kind == CB_VFS_MAIN) {
         sqlite3_mutex_enter(vfs->mutex);
+        if (vfs->main_files == NULL) {
+            /* Whoever has closed everything looks at the disk anew. */
+            vfs->sync_failed = false;
+        }
         file->next = vfs->main_files;
         vfs->main_files = file;
         sqlite3_mutex_leave(vfs->mutex);
@@ -341,8 +384,17 @@ static int vfs_open(sqlite3_vfs *handle, const char *path,
 
 static int vfs_delete(sqlite3_vfs *handle, const char *path, int sync_folder)
 {
-    sqlite3_vfs *base = vfs_of(handle)->base;
-    return base->xDelete(base, path, sync_folder);
+    cb_vfs *vfs = vfs_of(handle);
+    int result = cb_vfs_may_write(vfs);
+    if (result == SQLITE_OK) {
+        result = vfs->base->xDelete(vfs->base, path, sync_folder);
+    }
+    if (result == SQLITE_IOERR_DIR_FSYNC) {
+        sqlite3_mutex_enter(vfs->mutex);
+        vfs->sync_failed = true;
+        sqlite3_mutex_leave(vfs->mutex);
+    }
+    return result;
 }
 
 static int vfs_access(sqlite3_vfs *handle, const char *path, int flags,

@@ -201,7 +201,7 @@ int cb_vfs_table_write_top(struct cb_vfs_versions *versions,
         versions->real, head, CB_VFS_TOP_BYTES,
         (int64_t)(generation % 2) * CB_VFS_TOP_BYTES);
     if (result == SQLITE_OK) {
-        result = versions->real->pMethods->xSync(versions->real, flags);
+        result = cb_vfs_sync(versions->vfs, versions->real, flags);
     }
     if (result == SQLITE_OK) {
         versions->generation = generation;
@@ -411,7 +411,7 @@ int cb_vfs_table_finish(struct cb_vfs_versions *versions,
     const struct cb_vfs_recents none = { .places = NULL };
     int result = close_group(versions, rewrite);
     if (result == SQLITE_OK) {
-        result = versions->real->pMethods->xSync(versions->real, flags);
+        result = cb_vfs_sync(versions->vfs, versions->real, flags);
     }
     if (result == SQLITE_OK) {
         result =

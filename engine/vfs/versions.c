@@ -261,7 +261,11 @@ int cb_vfs_versions_sync(struct cb_vfs_versions *versions, int flags)
 {
     int result = SQLITE_OK;
     sqlite3_mutex_enter(versions->vfs->mutex);
-    if (versions->state == CB_VFS_TABLE_LIVE && versions->unsaved) {
+    bool wanted = versions->state == CB_VFS_TABLE_LIVE && versions->unsaved;
+    if (wanted) {
+        result = cb_vfs_may_write(versions->vfs);
+    }
+    if (wanted && result == SQLITE_OK) {
         result = versions->recent.count <= CB_VFS_RECENT_MAX
                      ? cb_vfs_table_write_top(versions, versions->groups,
                                               &versions->recent, flags)

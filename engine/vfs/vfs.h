@@ -188,6 +188,14 @@ CB_NODISCARD cb_status cb_vfs_prepare(sqlite3 *database, const char *schema,
 /* The last thing that did not verify; false where everything did. */
 bool cb_vfs_damage(const cb_vfs *vfs, struct cb_vfs_damage *ret_damage);
 
+/*
+ * Whether a sync has failed.  Then every later write, sync and deletion through
+ * this instance fails with SQLITE_IOERR_FSYNC: what was committed before is
+ * durable, and what came after must be looked for when every database of the
+ * instance has been closed and one is opened again.
+ */
+bool cb_vfs_sync_failed(const cb_vfs *vfs);
+
 /* Makes it "everything verified" again. */
 void cb_vfs_forget_damage(cb_vfs *vfs);
 

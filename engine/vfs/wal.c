@@ -181,7 +181,10 @@ static int flush_pending(struct cb_vfs_file *file)
         return SQLITE_OK;
     }
     wal->pending = false;
-    return replace_header(file, wal->pending_index, wal->pending_header);
+    int result = cb_vfs_may_write(file->vfs);
+    return result == SQLITE_OK
+               ? replace_header(file, wal->pending_index, wal->pending_header)
+               : result;
 }
 
 /* SQLite's checksum over `size` bytes, a multiple of 8. */
@@ -507,7 +510,10 @@ static int wal_write(sqlite3_file *handle, const void *bytes, int amount,
     bool reread = wal->reread;
     wal->reread = false;
     wal->recovering = false;
-    int result = SQLITE_OK;
+    int result = cb_vfs_may_write(file->vfs);
+    if (result != SQLITE_OK) {
+        return result;
+    }
     if (offset < LOG_HEADER_BYTES) {
         result = flush_pending(file);
         return result == SQLITE_OK

@@ -5,9 +5,9 @@
  * What has not been synced is kept as a list of changes for each file, and of
  * names for the folder.  At a cut some of it survives: of each file nothing,
  * everything, the oldest changes with the next one torn, any subset of the
- * changes, or any subset of the 512-byte sectors of any change; of the names the oldest changes.  A sync of
- * any file makes all names durable that were changed before it, as file
- * systems with a journal do and as SQLite relies on.
+ * changes, or any subset of the 512-byte sectors of any change; of the names
+ * the oldest changes.  A sync of any file makes all names durable that were
+ * changed before it, as file systems with a journal do and as SQLite relies on.
  *
  * One connection at a time: locks are always granted.
  */
