@@ -276,7 +276,7 @@ class Day:
     def be_killed(self):
         """With the store open, with the log of the database unfinished."""
         world = self.world
-        for number in (signal.SIGKILL, signal.SIGSEGV):
+        for number in (signal.SIGKILL, signal.SIGQUIT):
             process = world.start(
                 "anna", "add", "contact", "--case", self.case, "--about",
                 "victim", "channel=telephone", "direction=incoming",
