@@ -150,6 +150,10 @@ def tell_store(run):
     run("-C", "alone", "status", code=13, secret="another passphrase\n")
     run("-C", "alone", "passphrase",
         secret=PASSPHRASE + "battery staple correct\n")
+    run("-C", "alone", "recovery", "new", "-o", "paper",
+        secret="battery staple correct\n")
+    run("-C", "alone", "key", "rotate", "--yes", "--drop-recovery",
+        secret="battery staple correct\n")
     run("-C", "alone", "lock")
     # Where the kernel keeps no keys, that is an error of its own form.
     kept = subprocess.run(
