@@ -304,7 +304,7 @@ class Day:
                      "victim", "channel=letter", "direction=outgoing",
                      "outcome=message", f"next_step={STEM} again")
             process = world.start("anna", *(words if kills % 3 else ("sync",)))
-            time.sleep(0.01 + kills % 20 * 0.005)
+            time.sleep(0.01 * kills)
             process.kill()
             process.communicate()
         self.search(f"after {kills} kills, the log of the database "
