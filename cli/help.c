@@ -180,6 +180,21 @@ static void append_exits(cb_buffer *out, const cb_cli_exit *exits)
     }
 }
 
+/* Paragraphs, each wrapped by itself; NULL is none. */
+static void append_description(cb_buffer *out, const char *text)
+{
+    for (const char *at = text; at != NULL;) {
+        const char *end = strstr(at, "\n\n");
+        size_t size = end == NULL ? strlen(at) : (size_t)(end - at);
+        cb_buffer_append_format(out, "%s%*s", at == text ? "" : "\n",
+                                LABEL_COLUMN, "");
+        cb_cli_wrap(out, (cb_span){ (const uint8_t *)at, size }, LABEL_COLUMN,
+                    LABEL_COLUMN, WIDTH);
+        cb_buffer_append_text(out, "\n");
+        at = end == NULL ? NULL : end + 2;
+    }
+}
+
 void cb_cli_help_command(const cb_cli_session *session,
                          const cb_cli_command *command)
 {
@@ -195,12 +210,7 @@ void cb_cli_help_command(const cb_cli_session *session,
     cb_cli_wrap(&out, cb_span_of_buffer(&usage), LABEL_COLUMN, LABEL_COLUMN + 4,
                 WIDTH);
     cb_buffer_append_text(&out, "\n");
-    if (command->description != NULL) {
-        cb_buffer_append_format(&out, "%*s", LABEL_COLUMN, "");
-        cb_cli_wrap(&out, cb_span_of_text(command->description), LABEL_COLUMN,
-                    LABEL_COLUMN, WIDTH);
-        cb_buffer_append_text(&out, "\n");
-    }
+    append_description(&out, command->description);
     if (command->options != NULL) {
         cb_buffer_append_text(&out, "\nOptions\n");
         append_options(&out, command->options);
