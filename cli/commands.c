@@ -64,6 +64,7 @@ static const cb_cli_command *const commands[] = {
     &cb_cli_command_recovery_remove,
     &cb_cli_command_key_rotate,
     &cb_cli_command_status,
+    &cb_cli_command_doctor,
     &cb_cli_command_enrol_request,
     &cb_cli_command_join,
     &cb_cli_command_case_new,

@@ -14,6 +14,7 @@ extern const cb_cli_command cb_cli_command_recovery_check;
 extern const cb_cli_command cb_cli_command_recovery_remove;
 extern const cb_cli_command cb_cli_command_key_rotate;
 extern const cb_cli_command cb_cli_command_status;
+extern const cb_cli_command cb_cli_command_doctor;
 
 extern const cb_cli_command cb_cli_command_enrol_request;
 extern const cb_cli_command cb_cli_command_join;

@@ -89,6 +89,8 @@ struct cb_store {
     bool in_earlier;     /* identity.stream is not the present one: earlier.c */
     uint64_t last_time;  /* hybrid logical clock */
     bool clock_followed; /* last_time is another's, to be kept at commit */
+    bool rebuilding;     /* the roster is replayed: what follows from its
+                            lines elsewhere has happened already */
     cb_hash roster_hash;
     cb_naming naming;
     cb_case_id naming_case;         /* whose parties are being named */
@@ -170,6 +172,8 @@ cb_status cb_earlier_gather(cb_store *store, cb_secret **ret_rows,
 cb_status cb_earlier_keep(cb_store *store, cb_error *error);
 
 /* ---- append.c: our own entries */
+/* 1 January 2020: a clock before that was never set. */
+#define CB_CLOCK_PLAUSIBLE_MS INT64_C(1577836800000)
 
 /* One candidate under a key id: see compartment.c. */
 typedef struct cb_key {
@@ -257,6 +261,10 @@ cb_status cb_apply_check(const cb_compartment *compartment,
  * compartment: a candidate has just come. */
 cb_status cb_ingest_waiting(cb_store *store, const cb_key_id *key_id,
                             cb_error *error);
+
+/* Judges anew an entry that is here, and writes into its row what follows. */
+cb_status cb_ingest_again(cb_store *store, int64_t number, cb_span bytes,
+                          cb_error *error);
 
 /* ---- roster.c */
 /* Applies a roster entry (clear or sealed names) of the hub's stream. */

@@ -264,4 +264,18 @@ CB_NODISCARD cb_status cb_vfs_scrub(cb_vfs *vfs, const char *path,
                                     struct cb_vfs_scrub_result *ret_result,
                                     cb_error *reterr_error);
 
+typedef void (*cb_vfs_log_callback)(void *context, uint64_t page);
+
+/*
+ * Calls with the page of each frame of the log of the database at `path`, for
+ * as long as frames belong to the log's present round.  Reads what stands in
+ * clear, so it proves nothing: a page named here may be torn in the database
+ * without harm.  The callback may be NULL.  Zero frames where there is no log.
+ * CB_IO, CB_NO_MEMORY.
+ */
+CB_NODISCARD cb_status cb_vfs_log_pages(cb_vfs *vfs, const char *path,
+                                        cb_vfs_log_callback callback,
+                                        void *context, uint64_t *ret_frames,
+                                        cb_error *reterr_error);
+
 #endif

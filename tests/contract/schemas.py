@@ -16,6 +16,7 @@ import copy
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -243,6 +244,9 @@ def tell_service(run):
     run("show", victim)
     run("conflicts")
     run("hub", "signers")
+    run("doctor")
+    run("doctor", "--repair")
+    run("-C", "ann", "doctor")
     run("audit", "verify")
     run("audit", "verify", "log", "--fast", "--realm", "0" * 32, code=1,
         found=True)
@@ -251,6 +255,12 @@ def tell_service(run):
     run("audit", "replay", "--as-received", "today")
     run("audit", "timeline", CASE)
     run("audit", "knew", CASE, "--at", "today", "--by", "Ann Baker")
+    shutil.copytree(os.path.join(run.folder, "ann"),
+                    os.path.join(run.folder, "spoilt"))
+    with open(os.path.join(run.folder, "spoilt", "casebook.db"), "r+b") as file:
+        file.seek(5 * 4096 + 100)
+        file.write(b"spoilt")
+    run("-C", "spoilt", "doctor", code=12, found=True)
     os.rename(os.path.join(run.folder, "log"),
               os.path.join(run.folder, "elsewhere"))
     run("-C", "ann", "sync", "--if-reachable")
