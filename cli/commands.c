@@ -63,6 +63,8 @@ static const cb_cli_command *const commands[] = {
     &cb_cli_command_recovery_check,
     &cb_cli_command_recovery_remove,
     &cb_cli_command_key_rotate,
+    &cb_cli_command_backup,
+    &cb_cli_command_restore,
     &cb_cli_command_status,
     &cb_cli_command_doctor,
     &cb_cli_command_enrol_request,

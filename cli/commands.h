@@ -13,6 +13,8 @@ extern const cb_cli_command cb_cli_command_recovery_new;
 extern const cb_cli_command cb_cli_command_recovery_check;
 extern const cb_cli_command cb_cli_command_recovery_remove;
 extern const cb_cli_command cb_cli_command_key_rotate;
+extern const cb_cli_command cb_cli_command_backup;
+extern const cb_cli_command cb_cli_command_restore;
 extern const cb_cli_command cb_cli_command_status;
 extern const cb_cli_command cb_cli_command_doctor;
 

@@ -362,6 +362,9 @@ cb_status cb_backup_write(cb_store *store, const char *path, bool replace,
     } else {
         cb_error_meaning(reterr_error, "no backup was made; the store was not "
                                        "changed");
+        if (status == CB_NOT_FOUND) {
+            cb_error_next(reterr_error, "name a folder that is there");
+        }
     }
     if (status == CB_OK) {
         *ret_facts = work.head.facts;

@@ -155,6 +155,12 @@ def tell_store(run):
         secret="battery staple correct\n")
     run("-C", "alone", "key", "rotate", "--yes", "--drop-recovery",
         secret="battery staple correct\n")
+    run("-C", "alone", "backup", "alone.backup",
+        secret="battery staple correct\n")
+    run("-C", "restored", "restore", "alone.backup",
+        secret="battery staple correct\n")
+    run("-C", "restored", "restore", "--in-place",
+        secret="battery staple correct\n")
     run("-C", "alone", "lock")
     # Where the kernel keeps no keys, that is an error of its own form.
     kept = subprocess.run(
