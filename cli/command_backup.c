@@ -55,7 +55,7 @@ static cb_status run_backup(cb_cli_session *session)
 
 const cb_cli_command cb_cli_command_backup = {
     .name = "backup",
-    .group = CB_CLI_GROUP_START,
+    .group = CB_CLI_GROUP_CARE,
     .purpose = "write the whole store to one encrypted file",
     .mode = CB_CLI_READ,
     .options = (const cb_cli_option[]){ { "replace", '\0', NULL,
@@ -271,7 +271,7 @@ static cb_status run_restore(cb_cli_session *session)
 
 const cb_cli_command cb_cli_command_restore = {
     .name = "restore",
-    .group = CB_CLI_GROUP_START,
+    .group = CB_CLI_GROUP_CARE,
     .purpose = "make a store of a backup, or confirm an older copy",
     .mode = CB_CLI_NO_STORE,
     .options =

@@ -324,7 +324,7 @@ static cb_status run_doctor(cb_cli_session *session)
 
 const cb_cli_command cb_cli_command_doctor = {
     .name = "doctor",
-    .group = CB_CLI_GROUP_START,
+    .group = CB_CLI_GROUP_CARE,
     .purpose = "check the whole store, and repair what can be",
     .mode = CB_CLI_NO_STORE,
     .options =

@@ -110,7 +110,7 @@ static const cb_cli_option output_option[] = {
 
 const cb_cli_command cb_cli_command_recovery_new = {
     .name = "recovery new",
-    .group = CB_CLI_GROUP_START,
+    .group = CB_CLI_GROUP_CARE,
     .purpose = "make a recovery key, to be kept on paper",
     .mode = CB_CLI_NO_STORE,
     .options = output_option,
@@ -155,7 +155,7 @@ static cb_status run_check(cb_cli_session *session)
 
 const cb_cli_command cb_cli_command_recovery_check = {
     .name = "recovery check",
-    .group = CB_CLI_GROUP_START,
+    .group = CB_CLI_GROUP_CARE,
     .purpose = "see whether the paper holds the recovery key",
     .mode = CB_CLI_NO_STORE,
     .description = "Asks for the recovery key and says whether it would open "
@@ -197,7 +197,7 @@ static cb_status run_remove(cb_cli_session *session)
 
 const cb_cli_command cb_cli_command_recovery_remove = {
     .name = "recovery remove",
-    .group = CB_CLI_GROUP_START,
+    .group = CB_CLI_GROUP_CARE,
     .purpose = "make the recovery key open nothing any more",
     .mode = CB_CLI_NO_STORE,
     .description =
@@ -353,7 +353,7 @@ static cb_status run_passphrase(cb_cli_session *session)
 
 const cb_cli_command cb_cli_command_passphrase = {
     .name = "passphrase",
-    .group = CB_CLI_GROUP_START,
+    .group = CB_CLI_GROUP_CARE,
     .purpose = "change the passphrase, or what trying one costs",
     .mode = CB_CLI_NO_STORE,
     .options =

@@ -139,7 +139,7 @@ static cb_status run_rotate(cb_cli_session *session)
 
 const cb_cli_command cb_cli_command_key_rotate = {
     .name = "key rotate",
-    .group = CB_CLI_GROUP_START,
+    .group = CB_CLI_GROUP_CARE,
     .purpose = "give the store another master key, and write it anew",
     .mode = CB_CLI_NO_STORE,
     .options =
