@@ -7,7 +7,9 @@ Usage: working_day_test.py --casebound PROGRAM --maker PROGRAM --keys PROGRAM
 
 The day: a hub and two devices that join, a case with every text field of every
 type filled, notes through the input and an editor, a conflict and its decision,
-syncs and merges, commands that are killed with the store open.
+syncs and merges, commands that are killed with the store open, a recovery key,
+another passphrase and master key, doctor, a backup and its restoration, a folder
+that was put back.
 
 Searched are the stores, the log, the home with what the command keeps there,
 the temporary folders and the memory of editors; not the requests and admissions
@@ -337,6 +339,22 @@ class Day:
                      secret=NEW_PASSPHRASE)
         self.learn_keys(anna=NEW_PASSPHRASE)
         world("anna", "case", "show", self.case, secret=NEW_PASSPHRASE)
+        for store, secret in (("hub", PASSPHRASE), ("bert", PASSPHRASE),
+                              ("anna", NEW_PASSPHRASE)):
+            self.verbose(store, "doctor", secret=secret, code=0)
+        backup = world.path("monday.backup")
+        self.verbose("anna", "backup", backup, secret=NEW_PASSPHRASE)
+        self.verbose("new", "restore", backup, secret=NEW_PASSPHRASE)
+        self.verbose("new", "sync", secret=NEW_PASSPHRASE)
+        shutil.copytree(world.path("bert"), world.path("kept"))
+        world("bert", "add", "contact", "--case", self.case, "channel=letter",
+              "direction=outgoing", "outcome=message")
+        shutil.rmtree(world.path("bert"))
+        os.rename(world.path("kept"), world.path("bert"))
+        older = self.verbose("bert", "status").err
+        expect("older copy" in older, older)
+        self.verbose("bert", "restore", "--in-place", "--yes")
+        self.learn_keys(new=NEW_PASSPHRASE, bert=PASSPHRASE)
 
     def quietly(self, store, *words):
         """Its output, which is not searched: it is the secret itself."""
