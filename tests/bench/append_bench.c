@@ -10,7 +10,11 @@
  * The limit is what the disk needs to make one transaction durable; a third
  * column shows it as one write of 4 KiB with fdatasync.
  *
+ * A second row is the group commit of imports: as many entries in transactions
+ * of --group each, on either side.
+ *
  *     append_bench [--json] [--entries 5000] [--appends 1000] [--cases 60]
+ *                  [--group 500]
  */
 #include "bench/bench_kit.h"
 #include "store/internal.h"
@@ -41,6 +45,11 @@ static void must_sql(sqlite3 *database, int code)
         fprintf(stderr, "sqlite: %s\n", sqlite3_errmsg(database));
         exit(1);
     }
+}
+
+static void plain_sql(struct bench *bench, const char *sql)
+{
+    must_sql(bench->plain, sqlite3_exec(bench->plain, sql, NULL, NULL, NULL));
 }
 
 static void open_plain(struct bench *bench)
@@ -126,11 +135,9 @@ static void fill(struct bench *bench, long entries)
         append(bench, i);
     }
     store_kit_must(cb_store_commit(bench->store, &error), &error, "committing");
-    must_sql(bench->plain,
-             sqlite3_exec(bench->plain, "BEGIN", NULL, NULL, NULL));
+    plain_sql(bench, "BEGIN");
     copy_from(bench, 1);
-    must_sql(bench->plain,
-             sqlite3_exec(bench->plain, "COMMIT", NULL, NULL, NULL));
+    plain_sql(bench, "COMMIT");
 }
 
 static uint64_t head_of(const struct bench *bench)
@@ -179,6 +186,53 @@ static void take_turn(struct bench *bench, long first, long count,
     times->flush += bench_seconds() - start;
 }
 
+/* As many in one transaction on either side. */
+static void take_group(struct bench *bench, long first, long count,
+                       struct times *times)
+{
+    cb_error error = { 0 };
+    const uint64_t head = head_of(bench);
+    double start = bench_seconds();
+    double processor = bench_processor_seconds();
+    store_kit_must(cb_store_begin(bench->store, &error), &error, "beginning");
+    for (long i = 0; i < count; i++) {
+        append(bench, first + i);
+    }
+    store_kit_must(cb_store_commit(bench->store, &error), &error, "committing");
+    times->ours += bench_seconds() - start;
+    times->ours_processor += bench_processor_seconds() - processor;
+
+    start = bench_seconds();
+    processor = bench_processor_seconds();
+    plain_sql(bench, "BEGIN");
+    copy_from(bench, head + 1);
+    plain_sql(bench, "COMMIT");
+    times->plain += bench_seconds() - start;
+    times->plain_processor += bench_processor_seconds() - processor;
+}
+
+static void report_groups(bool json, long group, long appends,
+                          const struct times *times)
+{
+    char machine[512];
+    const double each = 1e6 / (double)appends;
+    bench_machine(machine, sizeof machine);
+    printf(json ? "{\"bench\":\"P1 group\",\"machine\":\"%s\",\"sqlite\":"
+                  "\"%s\",\"group\":%ld,\"appends\":%ld,\"ours_us\":%.1f,"
+                  "\"plain_us\":%.1f,\"ours_cpu_us\":%.1f,"
+                  "\"plain_cpu_us\":%.1f,\"ours_per_second\":%.0f,"
+                  "\"ratio\":%.2f}\n"
+                : "P1 group commit, %s, SQLite %s, transactions of %ld, %ld "
+                  "appended\n"
+                  "   ours %.1f us, plain SQLite %.1f us (processor: %.1f and "
+                  "%.1f us)\n"
+                  "   %.0f entries a second, ratio %.2f\n",
+           machine, sqlite3_libversion(), group, appends, times->ours * each,
+           times->plain * each, times->ours_processor * each,
+           times->plain_processor * each, (double)appends / times->ours,
+           times->ours / times->plain);
+}
+
 static void report(bool json, long entries, long appends,
                    const struct times *times)
 {
@@ -205,6 +259,7 @@ int main(int count, char **arguments)
     struct times times = { 0 };
     const long entries = bench_number(count, arguments, "--entries", 5000);
     const long appends = bench_number(count, arguments, "--appends", 1000);
+    const long group = bench_number(count, arguments, "--group", 500);
     bench.case_count = bench_number(count, arguments, "--cases", 60);
     store_kit_begin(&bench.kit);
     bench.store = store_kit_hub(&bench.kit, "store");
@@ -216,6 +271,13 @@ int main(int count, char **arguments)
         take_turn(&bench, i, appends - i < TURN ? appends - i : TURN, &times);
     }
     report(bench_flag(count, arguments, "--json"), entries, appends, &times);
+    times = (struct times){ .ours = 0 };
+    for (long i = 0; i < appends; i += group) {
+        take_group(&bench, appends + i,
+                   appends - i < group ? appends - i : group, &times);
+    }
+    report_groups(bench_flag(count, arguments, "--json"), group, appends,
+                  &times);
     sqlite3_finalize(bench.insert);
     sqlite3_close(bench.plain);
     close(bench.file);

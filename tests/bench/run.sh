@@ -39,6 +39,7 @@ shorter()
 {
     case $1 in
     append) echo "--entries 1000 --appends 200 --cases 12" ;;
+    show) echo "--cases 100 --turns 10" ;;
     ingest) echo "--entries 3000 --devices 15" ;;
     merge) echo "--devices 5" ;;
     store) echo "--rounds 1" ;;
@@ -46,7 +47,7 @@ shorter()
     esac
 }
 
-for bench in append store ingest merge audit; do
+for bench in append show store ingest merge audit; do
     [ -e "$root/tests/bench/${bench}_bench.c" ] || continue
     cmake --build "$build" --target "${bench}_bench" >/dev/null
     options=
