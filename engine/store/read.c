@@ -71,17 +71,29 @@ cb_status cb_store_case_state_at(cb_store *store, const cb_case_id *case_id,
     return status;
 }
 
-/* As it stands in the row, or, where it was left for later, of the case. */
+/*
+ * Fingerprint and number of entries as they stand in the row, or, where they
+ * were left for later, of the case.
+ */
 static bool find_fingerprint(cb_store *store, const cb_query *query,
-                             cb_hash *ret_hash)
+                             cb_hash *ret_hash, int64_t *ret_entries)
 {
     cb_case_id case_id;
+    const cb_case_state *state = NULL;
+    *ret_entries = cb_query_integer(query, 6);
     if (!cb_query_copy(query, 7, ret_hash->bytes, sizeof ret_hash->bytes)) {
         return false;
     }
-    return !cb_is_zero(ret_hash->bytes, sizeof ret_hash->bytes) ||
-           (cb_query_copy(query, 0, case_id.bytes, sizeof case_id.bytes) &&
-            cb_facts_fingerprint(store, &case_id, ret_hash, NULL) == CB_OK);
+    if (!cb_is_zero(ret_hash->bytes, sizeof ret_hash->bytes)) {
+        return true;
+    }
+    if (!cb_query_copy(query, 0, case_id.bytes, sizeof case_id.bytes) ||
+        cb_facts_fingerprint(store, &case_id, ret_hash, NULL) != CB_OK ||
+        cb_facts_state(store, &case_id, &state, NULL) != CB_OK) {
+        return false;
+    }
+    *ret_entries = (int64_t)cb_case_state_fact_count(state);
+    return true;
 }
 
 cb_status cb_store_case_list(cb_store *store, json_t **ret_document,
@@ -95,7 +107,8 @@ cb_status cb_store_case_list(cb_store *store, json_t **ret_document,
         char fingerprint[CB_FINGERPRINT_SHORT_BYTES] = "";
         cb_hash hash;
         cb_span id = cb_query_blob(&query, 0);
-        if (find_fingerprint(store, &query, &hash)) {
+        int64_t entries = 0;
+        if (find_fingerprint(store, &query, &hash, &entries)) {
             cb_fingerprint_short(&hash, fingerprint);
         }
         if (cb_json_parse(cb_span_of_text(cb_query_text(&query, 8)), &summary,
@@ -109,8 +122,7 @@ cb_status cb_store_case_list(cb_store *store, json_t **ret_document,
             "state", cb_query_text(&query, 3), "conflicts",
             (json_int_t)cb_query_integer(&query, 4), "tasks",
             (json_int_t)cb_query_integer(&query, 5), "entries",
-            (json_int_t)cb_query_integer(&query, 6), "fingerprint",
-            fingerprint);
+            (json_int_t)entries, "fingerprint", fingerprint);
         (void)json_object_update_missing(row, summary);
         (void)json_array_append_new(cases, row);
         json_decref(summary);

@@ -238,31 +238,40 @@ static cb_status write_case(cb_store *store, const cb_case_cache *slot,
                             cb_error *error)
 {
     const cb_case_state *state = slot->state;
-    const cb_case_id *case_id = &slot->case_id;
-    const bool advanced = slot->settled && same(&slot->row, &fresh->row);
-    cb_query query = cb_query_begin(store->database,
-                                    advanced ? "case_advance" : "case_settle");
-    cb_query_bind_blob(&query, ":id", case_id->bytes, sizeof case_id->bytes);
+    cb_query query = cb_query_begin(store->database, "case_settle");
+    cb_query_bind_blob(&query, ":id", slot->case_id.bytes,
+                       sizeof slot->case_id.bytes);
+    cb_query_bind_text(&query, ":reference", cb_case_state_reference(state));
+    cb_query_bind_text(&query, ":stage", cb_case_state_stage(state));
+    cb_query_bind_text(&query, ":state", cb_case_state_word(state));
     cb_query_bind_blob(&query, ":fingerprint", fingerprint->bytes,
                        sizeof fingerprint->bytes);
     cb_query_bind_integer(&query, ":entries",
                           (int64_t)cb_case_state_fact_count(state));
-    if (!advanced) {
-        cb_query_bind_text(&query, ":reference",
-                           cb_case_state_reference(state));
-        cb_query_bind_text(&query, ":stage", cb_case_state_stage(state));
-        cb_query_bind_text(&query, ":state", cb_case_state_word(state));
-        cb_query_bind_integer(&query, ":conflicts", (int64_t)fresh->conflicts);
-        cb_query_bind_integer(&query, ":tasks", (int64_t)fresh->tasks);
-        cb_query_bind_text(&query, ":summary", fresh->summary);
-    }
+    cb_query_bind_integer(&query, ":conflicts", (int64_t)fresh->conflicts);
+    cb_query_bind_integer(&query, ":tasks", (int64_t)fresh->tasks);
+    cb_query_bind_text(&query, ":summary", fresh->summary);
+    return cb_query_run(&query, error);
+}
+
+static cb_status advance_case(cb_store *store, const cb_case_cache *slot,
+                              const cb_hash *fingerprint, cb_error *error)
+{
+    cb_query query = cb_query_begin(store->database, "case_advance");
+    cb_query_bind_blob(&query, ":id", slot->case_id.bytes,
+                       sizeof slot->case_id.bytes);
+    cb_query_bind_blob(&query, ":fingerprint", fingerprint->bytes,
+                       sizeof fingerprint->bytes);
+    cb_query_bind_integer(&query, ":entries",
+                          (int64_t)cb_case_state_fact_count(slot->state));
     return cb_query_run(&query, error);
 }
 
 /*
  * The fingerprint is taken of the text of the whole case, which costs more than
- * all the rest.  So where a case is written to again and again it is left for
- * the end, and whoever asks before takes it then.
+ * all the rest.  So where a case is written to again and again, it and the
+ * number of entries are left for the end: the row says so by zeroes, once, and
+ * whoever asks before takes them then.
  */
 static cb_status settle_state(cb_store *store, cb_case_cache *slot,
                               const settlement *fresh, const cb_record_id *only,
@@ -279,8 +288,10 @@ static cb_status settle_state(cb_store *store, cb_case_cache *slot,
     if (status == CB_OK && !later) {
         status = cb_facts_fingerprint(store, &case_id, &fingerprint, error);
     }
-    if (status == CB_OK) {
+    if (status == CB_OK && !(later && same(&slot->row, &fresh->row))) {
         status = write_case(store, slot, fresh, &fingerprint, error);
+    } else if (status == CB_OK && !slot->fingerprint_due) {
+        status = advance_case(store, slot, &fingerprint, error);
     }
     if (status == CB_OK) {
         slot->settled = true;
@@ -347,15 +358,11 @@ cb_status cb_settle_case(cb_store *store, const cb_case_id *case_id,
 static cb_status write_fingerprint(cb_store *store, cb_case_cache *slot)
 {
     cb_hash fingerprint;
+    const cb_case_id case_id = slot->case_id;
     cb_status status =
-        cb_facts_fingerprint(store, &slot->case_id, &fingerprint, NULL);
+        cb_facts_fingerprint(store, &case_id, &fingerprint, NULL);
     if (status == CB_OK) {
-        cb_query query = cb_query_begin(store->database, "case_fingerprint");
-        cb_query_bind_blob(&query, ":id", slot->case_id.bytes,
-                           sizeof slot->case_id.bytes);
-        cb_query_bind_blob(&query, ":fingerprint", fingerprint.bytes,
-                           sizeof fingerprint.bytes);
-        status = cb_query_run(&query, NULL);
+        status = advance_case(store, slot, &fingerprint, NULL);
     }
     slot->fingerprint_due = status != CB_OK;
     return status;
@@ -380,8 +387,7 @@ void cb_settle_rest(cb_store *store)
         }
     }
     /* Nothing that anybody recorded: the witness does not count it. */
-    if (status != CB_OK ||
-        cb_database_commit(store->database, NULL) != CB_OK) {
+    if (status != CB_OK || cb_database_commit(store->database, NULL) != CB_OK) {
         cb_database_abort(store->database);
     }
 }

@@ -4,9 +4,6 @@
 -- name: meta_get
 SELECT value FROM meta WHERE name = :name;
 
--- name: meta_delete
-DELETE FROM meta WHERE name = :name;
-
 -- name: meta_put
 INSERT INTO meta (name, value) VALUES (:name, :value)
 ON CONFLICT (name) DO UPDATE SET value = excluded.value;
@@ -311,13 +308,10 @@ SET reference = :reference, stage = :stage, state = :state,
     tasks = :tasks, summary = :summary, changed = 0
 WHERE id = :id;
 
--- Where nothing else is new; 32 zeroes: to be taken when asked for.
+-- Where nothing else is new; 32 zeroes: both are to be taken when asked for.
 -- name: case_advance
 UPDATE case_file SET fingerprint = :fingerprint, entries = :entries
 WHERE id = :id;
-
--- name: case_fingerprint
-UPDATE case_file SET fingerprint = :fingerprint WHERE id = :id;
 
 -- name: case_unsettled
 UPDATE case_file
