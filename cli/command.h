@@ -30,6 +30,7 @@ typedef enum cb_cli_mode {
 /* What a person wants to do, in the order in which the overview shows it. */
 typedef enum cb_cli_group {
     CB_CLI_GROUP_START,
+    CB_CLI_GROUP_CARE,
     CB_CLI_GROUP_CASES,
     CB_CLI_GROUP_RECORDS,
     CB_CLI_GROUP_ATTENTION,

@@ -1,18 +1,41 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* init, unlock, lock, passphrase, status. */
+/* init, unlock, lock, status. */
 #include "commands.h"
 
 #include "access.h"
 #include "output.h"
 #include "prompt.h"
+#include "recovery_key.h"
 #include "value.h"
 
 #include <inttypes.h>
 
 #define UNLOCK_MS_DEFAULT INT64_C(900000)
 
+static cb_status give_recovery(cb_cli_session *session,
+                               const cb_store_options *options, cb_store *store,
+                               const cb_secret *passphrase)
+{
+    cb_secret *key = NULL;
+    cb_status status = cb_cli_recovery_show(session, options->folder, &key);
+    if (status == CB_OK) {
+        status = cb_store_set_recovery(store, options, passphrase, key,
+                                       &session->error);
+    }
+    cb_secret_destroy(key);
+    if (status != CB_OK) {
+        cb_error_meaning(&session->error,
+                         "the store is there and opens with the passphrase, "
+                         "but it has no recovery key");
+        cb_error_next(&session->error, "casebound recovery new");
+    }
+    return status;
+}
+
 static cb_status run_init(cb_cli_session *session)
 {
+    bool wants_recovery =
+        cb_cli_option_given(&session->arguments, "recovery-key");
     cb_buffer folder;
     cb_store_options options;
     cb_secret *passphrase = NULL;
@@ -25,6 +48,9 @@ static cb_status run_init(cb_cli_session *session)
         cb_error_meaning(&session->error, "it was not touched");
         cb_error_next(&session->error, "choose another folder with -C");
     }
+    if (status == CB_OK && wants_recovery) {
+        status = cb_cli_recovery_place(session);
+    }
     if (status == CB_OK) {
         status = cb_cli_ask_new_passphrase(session, "New passphrase",
                                            &passphrase, &session->error);
@@ -35,16 +61,24 @@ static cb_status run_init(cb_cli_session *session)
     if (status == CB_OK) {
         cb_cli_say(session, "made an encrypted case store in '%s'",
                    options.folder);
-        cb_cli_say(session, "nobody can open it without the passphrase, not "
-                            "even us");
+        status = wants_recovery
+                     ? give_recovery(session, &options, store, passphrase)
+                     : CB_OK;
+    }
+    if (status == CB_OK) {
+        cb_cli_say(session,
+                   "nobody can open it without the passphrase%s, not "
+                   "even us",
+                   wants_recovery ? " or the recovery key" : "");
+        cb_cli_tell_cost(session, store);
         cb_cli_say(session, "next: casebound enrol request (or, to found a "
                             "service, casebound hub init)");
         cb_cli_warn_of_swap(session);
-        status =
-            cb_cli_answer(session,
-                          json_pack("{s:s, s:s}", "schema", "casebound.init.v1",
-                                    "store", options.folder),
-                          &session->error);
+        status = cb_cli_answer(
+            session,
+            json_pack("{s:s, s:s, s:b}", "schema", "casebound.init.v1", "store",
+                      options.folder, "recovery_key", (int)wants_recovery),
+            &session->error);
     }
     cb_store_close(store);
     cb_secret_destroy(passphrase);
@@ -57,26 +91,56 @@ const cb_cli_command cb_cli_command_init = {
     .group = CB_CLI_GROUP_START,
     .purpose = "make an encrypted case store",
     .mode = CB_CLI_NO_STORE,
+    .options =
+        (const cb_cli_option[]){
+            { "recovery-key", '\0', NULL,
+              "make a recovery key as well, and show it" },
+            { "output", 'o', "FILE",
+              "write the recovery key there, or to the output (-)" },
+            { NULL, '\0', NULL, NULL } },
     .description =
         "Makes the folder and an empty store in it, with the keys of this "
-        "device. The passphrase is asked for twice; it is the only way in.",
+        "device. The passphrase is asked for twice; it is the only way in, "
+        "unless there is a recovery key, which can also be made later.",
     .examples =
         (const cb_cli_example[]){
             { "casebound init", "in the usual place" },
+            { "casebound init --recovery-key",
+              "with a key for the drawer, should the passphrase be "
+              "forgotten" },
             { "casebound -C /media/stick/casebook init", "somewhere else" },
             { NULL, NULL } },
     .exits = (const cb_cli_exit[]){ { CB_EXISTS, "there is a store already" },
                                     { CB_NO_SPACE, "the disk is full" },
                                     { CB_OK, NULL } },
-    .see_also = "enrol request, unlock, status",
+    .see_also = "enrol request, recovery new, unlock, status",
     .run = run_init,
 };
+
+static cb_status open_to_unlock(cb_cli_session *session,
+                                const cb_store_options *options,
+                                cb_store **ret_store)
+{
+    cb_secret *secret = NULL;
+    bool recovery = cb_cli_option_given(&session->arguments, "recovery");
+    cb_status status = recovery
+                           ? cb_cli_recovery_ask(session, &secret)
+                           : cb_cli_ask_passphrase(session, "Passphrase",
+                                                   &secret, &session->error);
+    if (status == CB_OK) {
+        status = recovery ? cb_store_open_recovery(options, secret, ret_store,
+                                                   &session->error)
+                          : cb_store_open(options, secret, ret_store,
+                                          &session->error);
+    }
+    cb_secret_destroy(secret);
+    return status;
+}
 
 static cb_status run_unlock(cb_cli_session *session)
 {
     cb_buffer folder;
     cb_store_options options;
-    cb_secret *passphrase = NULL;
     int64_t ms = UNLOCK_MS_DEFAULT;
     const char *text = cb_cli_option_value(&session->arguments, "for");
     cb_status status = CB_OK;
@@ -92,11 +156,7 @@ static cb_status run_unlock(cb_cli_session *session)
         status = cb_cli_probe_store(session, &options);
     }
     if (status == CB_OK) {
-        status = cb_cli_ask_passphrase(session, "Passphrase", &passphrase,
-                                       &session->error);
-    }
-    if (status == CB_OK) {
-        status = cb_store_open(&options, passphrase, &store, &session->error);
+        status = open_to_unlock(session, &options, &store);
     }
     if (status == CB_OK) {
         status = cb_store_keep_unlocked(store, (unsigned)(ms / 1000),
@@ -113,7 +173,6 @@ static cb_status run_unlock(cb_cli_session *session)
                                &session->error);
     }
     cb_store_close(store);
-    cb_secret_destroy(passphrase);
     cb_buffer_clear(&folder);
     return status;
 }
@@ -127,6 +186,8 @@ const cb_cli_command cb_cli_command_unlock = {
         (const cb_cli_option[]){
             { "for", '\0', "TIME",
               "how long, such as 15m (the default) or 8h" },
+            { "recovery", '\0', NULL,
+              "with the recovery key instead of the passphrase" },
             { NULL, '\0', NULL, NULL } },
     .description =
         "Keeps the store's key in the kernel's keyring of this user, so that "
@@ -137,12 +198,14 @@ const cb_cli_command cb_cli_command_unlock = {
         (const cb_cli_example[]){
             { "casebound unlock", "for a quarter of an hour" },
             { "casebound unlock --for 2h", "for a visit" },
+            { "casebound unlock --recovery",
+              "with the key from the drawer; needs no memory to speak of" },
             { NULL, NULL } },
     .exits =
         (const cb_cli_exit[]){ { CB_WRONG_KEY, "that is not the passphrase" },
                                { CB_NO_STORE, "there is no store here" },
                                { CB_OK, NULL } },
-    .see_also = "lock, passphrase",
+    .see_also = "lock, passphrase, recovery new",
     .run = run_unlock,
 };
 
@@ -180,65 +243,36 @@ const cb_cli_command cb_cli_command_lock = {
     .run = run_lock,
 };
 
-static cb_status run_passphrase(cb_cli_session *session)
+static void print_keys(cb_cli_session *session, const json_t *keys)
 {
-    cb_buffer folder;
-    cb_store_options options;
-    cb_secret *old = NULL;
-    cb_secret *fresh = NULL;
-    cb_store *store = NULL;
-    cb_status status = cb_cli_store_options(session, &folder, &options);
-    if (status == CB_OK) {
-        status = cb_cli_probe_store(session, &options);
-    }
-    if (status == CB_OK) {
-        status = cb_cli_ask_passphrase(session, "Present passphrase", &old,
-                                       &session->error);
-    }
-    if (status == CB_OK) {
-        status = cb_store_open(&options, old, &store, &session->error);
-    }
-    if (status == CB_OK) {
-        status = cb_cli_ask_new_passphrase(session, "New passphrase", &fresh,
-                                           &session->error);
-    }
-    if (status == CB_OK) {
-        status =
-            cb_store_change_passphrase(store, &options, fresh, &session->error);
-    }
-    if (status == CB_OK) {
-        cb_cli_say(session, "the new passphrase holds from now on; the old "
-                            "one still opens older copies of this store");
-        status = cb_cli_answer(
-            session, json_pack("{s:s}", "schema", "casebound.passphrase.v1"),
-            &session->error);
-    }
-    cb_store_close(store);
-    cb_secret_destroy(old);
-    cb_secret_destroy(fresh);
-    cb_buffer_clear(&folder);
-    return status;
+    json_int_t bytes =
+        json_integer_value(json_object_get(keys, "memory_bytes"));
+    json_int_t passes = json_integer_value(json_object_get(keys, "passes"));
+    bool small = bytes < 1048576;
+    cb_cli_print(session,
+                 "keys     passphrase (%" JSON_INTEGER_FORMAT " %s over "
+                 "%" JSON_INTEGER_FORMAT " %s), %s recovery key\n",
+                 passes, passes == 1 ? "pass" : "passes",
+                 small ? bytes / 1024 : bytes / 1048576, small ? "KiB" : "MiB",
+                 json_is_true(json_object_get(keys, "recovery_key")) ? "and a"
+                                                                     : "no");
 }
 
-const cb_cli_command cb_cli_command_passphrase = {
-    .name = "passphrase",
-    .group = CB_CLI_GROUP_START,
-    .purpose = "change the passphrase",
-    .mode = CB_CLI_NO_STORE,
-    .description =
-        "Seals the store's key under another passphrase; the cases are not "
-        "written again, so it is quick. With --passphrase-fd the first line "
-        "is the present passphrase, the second the new one.",
-    .examples =
-        (const cb_cli_example[]){
-            { "casebound passphrase", "asks for the old and the new one" },
-            { NULL, NULL } },
-    .exits = (const cb_cli_exit[]){ { CB_WRONG_KEY,
-                                      "that is not the present passphrase" },
-                                    { CB_OK, NULL } },
-    .see_also = "unlock",
-    .run = run_passphrase,
-};
+/* How the store is locked; what is odd about that is said in words. */
+static json_t *describe_keys(cb_cli_session *session)
+{
+    cb_store_keys keys;
+    cb_store_describe_keys(cb_cli_store(session), &keys);
+    if (keys.altered) {
+        cb_cli_warn(session,
+                    "'unlock.json' is not as it was written; what opens the "
+                    "store is sound, but make it anew: casebound passphrase");
+    }
+    return json_pack("{s:I, s:I, s:b}", "passes",
+                     (json_int_t)keys.kdf_operations, "memory_bytes",
+                     (json_int_t)keys.kdf_memory_bytes, "recovery_key",
+                     (int)keys.recovery);
+}
 
 static void print_safe(cb_cli_session *session, const json_t *document,
                        bool is_hub)
@@ -277,6 +311,7 @@ static void print_status(cb_cli_session *session, const json_t *document)
     const json_t *identity = json_object_get(document, "identity");
     cb_cli_print(session, "store    %s\n",
                  json_string_value(json_object_get(document, "store")));
+    print_keys(session, json_object_get(document, "keys"));
     if (identity == NULL) {
         cb_cli_print(session, "service  none yet; next: casebound enrol "
                               "request\n");
@@ -308,6 +343,9 @@ static cb_status run_status(cb_cli_session *session)
     json_t *document = NULL;
     cb_status status = cb_store_status_document(cb_cli_store(session),
                                                 &document, &session->error);
+    if (status == CB_OK) {
+        (void)json_object_set_new(document, "keys", describe_keys(session));
+    }
     if (status == CB_OK && !session->json) {
         print_status(session, document);
     }

@@ -9,7 +9,14 @@ extern const cb_cli_command cb_cli_command_init;
 extern const cb_cli_command cb_cli_command_unlock;
 extern const cb_cli_command cb_cli_command_lock;
 extern const cb_cli_command cb_cli_command_passphrase;
+extern const cb_cli_command cb_cli_command_recovery_new;
+extern const cb_cli_command cb_cli_command_recovery_check;
+extern const cb_cli_command cb_cli_command_recovery_remove;
+extern const cb_cli_command cb_cli_command_key_rotate;
+extern const cb_cli_command cb_cli_command_backup;
+extern const cb_cli_command cb_cli_command_restore;
 extern const cb_cli_command cb_cli_command_status;
+extern const cb_cli_command cb_cli_command_doctor;
 
 extern const cb_cli_command cb_cli_command_enrol_request;
 extern const cb_cli_command cb_cli_command_join;

@@ -15,6 +15,7 @@
 
 static const char *const group_titles[CB_CLI_GROUP_COUNT] = {
     [CB_CLI_GROUP_START] = "this machine",
+    [CB_CLI_GROUP_CARE] = "safe keeping",
     [CB_CLI_GROUP_CASES] = "case work",
     [CB_CLI_GROUP_RECORDS] = "records",
     [CB_CLI_GROUP_ATTENTION] = "what needs you",
@@ -180,6 +181,21 @@ static void append_exits(cb_buffer *out, const cb_cli_exit *exits)
     }
 }
 
+/* Paragraphs, each wrapped by itself; NULL is none. */
+static void append_description(cb_buffer *out, const char *text)
+{
+    for (const char *at = text; at != NULL;) {
+        const char *end = strstr(at, "\n\n");
+        size_t size = end == NULL ? strlen(at) : (size_t)(end - at);
+        cb_buffer_append_format(out, "%s%*s", at == text ? "" : "\n",
+                                LABEL_COLUMN, "");
+        cb_cli_wrap(out, (cb_span){ (const uint8_t *)at, size }, LABEL_COLUMN,
+                    LABEL_COLUMN, WIDTH);
+        cb_buffer_append_text(out, "\n");
+        at = end == NULL ? NULL : end + 2;
+    }
+}
+
 void cb_cli_help_command(const cb_cli_session *session,
                          const cb_cli_command *command)
 {
@@ -195,12 +211,7 @@ void cb_cli_help_command(const cb_cli_session *session,
     cb_cli_wrap(&out, cb_span_of_buffer(&usage), LABEL_COLUMN, LABEL_COLUMN + 4,
                 WIDTH);
     cb_buffer_append_text(&out, "\n");
-    if (command->description != NULL) {
-        cb_buffer_append_format(&out, "%*s", LABEL_COLUMN, "");
-        cb_cli_wrap(&out, cb_span_of_text(command->description), LABEL_COLUMN,
-                    LABEL_COLUMN, WIDTH);
-        cb_buffer_append_text(&out, "\n");
-    }
+    append_description(&out, command->description);
     if (command->options != NULL) {
         cb_buffer_append_text(&out, "\nOptions\n");
         append_options(&out, command->options);
@@ -246,16 +257,43 @@ typedef struct help_topic {
 
 static const help_topic topics[] = {
     { "care", "what keeps a store safe, and what to do when it is not",
-      "What is in the store is encrypted on the disk, always. What is open is\n"
-      "in memory, and three things carry memory to a disk:\n"
+      "Habits\n"
+      "  Sync often: what the hub confirmed (casebound status) is in two places.\n"
+      "  casebound backup FILE, weekly and before a journey, on a stick that does\n"
+      "  not travel with the laptop. The file is encrypted, and read again before\n"
+      "  it is called written.\n"
+      "  casebound recovery new, once, on paper in a drawer that can be locked.\n"
+      "  casebound doctor, monthly and after anything odd.\n"
+      "  casebound lock before you leave the machine.\n"
       "\n"
-      "  swap       Encrypt it, or do without: casebound init and unlock say\n"
-      "             where it is in plain. swapoff -a turns it off at once; an\n"
-      "             encrypted one is a line of /etc/crypttab with the option\n"
-      "             swap, or zram.\n"
-      "  sleep      A machine that hibernates writes all of its memory to swap.\n"
-      "             Run casebound lock and close the terminal before.\n"
-      "  scrollback A terminal may keep what it showed. Close it.\n" },
+      "The passphrase is forgotten\n"
+      "  casebound passphrase --recovery, with the paper. Without it nobody gets\n"
+      "  in; what was synced is safe at the hub, which can enrol a new device.\n"
+      "\n"
+      "Somebody may know the passphrase\n"
+      "  casebound passphrase. If they may have used the machine while it was\n"
+      "  unlocked, or have a copy of the folder: casebound key rotate as well.\n"
+      "\n"
+      "Something is damaged (exit code 12)\n"
+      "  Copy the folder away as it is. casebound doctor names what is wrong;\n"
+      "  casebound doctor --repair builds again what follows from the entries.\n"
+      "  Where entries are damaged: casebound -C NEWFOLDER restore FILE, and sync.\n"
+      "\n"
+      "It says that it is an older copy\n"
+      "  Somebody put back a copy of the folder. If the newer one is still there,\n"
+      "  use that. If not: casebound sync, or, without a network, casebound\n"
+      "  restore --in-place.\n"
+      "\n"
+      "The laptop is lost or stolen\n"
+      "  Tell the hub's office. On another machine: casebound restore FILE.\n"
+      "\n"
+      "Memory that reaches a disk\n"
+      "  What is in the store is encrypted on the disk, always. What is open is\n"
+      "  in memory, and three things carry memory to a disk. Swap: encrypt it\n"
+      "  (/etc/crypttab with the option swap, or zram) or do without (swapoff -a);\n"
+      "  init, unlock and doctor say where it is in plain. Hibernation, which\n"
+      "  writes all memory to swap: run casebound lock before. A terminal that\n"
+      "  keeps what it showed: close it.\n" },
     { "commands", "every command and what it does", NULL },
     { "exit-codes", "what the exit code of a command says", NULL },
     { "options", "the options that every command takes", NULL },

@@ -242,12 +242,14 @@ static cb_status check_required(cb_cli_session *session)
 
 /*
  * True where `status` is how a command ended that did its work: the exit code
- * is told, and there is nothing to explain.
+ * is told, and there is nothing to explain.  That a check found damage is one
+ * where it has given its answer.
  */
-static bool is_result(cb_status status)
+static bool is_result(const cb_cli_session *session, cb_status status)
 {
     return status == CB_OK || status == CB_CONFLICTS || status == CB_FINDINGS ||
-           status == CB_UNCHECKED;
+           status == CB_UNCHECKED ||
+           (status == CB_DAMAGED && session->document != NULL);
 }
 
 /* Opens what the command's mode asks for and runs it. */
@@ -263,7 +265,7 @@ static cb_status run_command(cb_cli_session *session)
     if (status == CB_OK) {
         status = command->run(session);
     }
-    cb_cli_edits_end(session, is_result(status));
+    cb_cli_edits_end(session, is_result(session, status));
     if (session->store != NULL) {
         program->close_store(session);
         session->store = NULL;
@@ -353,11 +355,11 @@ int cb_cli_run_program(const cb_cli_program *program, int argc, char **argv,
                           session.command->name);
         }
     }
-    if (is_result(status) && session.error.status == CB_OK) {
+    if (is_result(&session, status) && session.error.status == CB_OK) {
         cb_status finished = cb_cli_finish_output(&session, &session.error);
         status = finished == CB_OK ? status : finished;
     }
-    if (!is_result(status) || session.error.status != CB_OK) {
+    if (!is_result(&session, status) || session.error.status != CB_OK) {
         /* For statuses that carry no text, such as "not found". */
         (void)cb_error_set(&session.error, status, "%s", "");
         cb_cli_report_error(&session, &session.error);

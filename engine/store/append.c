@@ -4,9 +4,6 @@
 
 #include <string.h>
 
-/* 1 January 2020: a clock before that was never set. */
-#define CLOCK_PLAUSIBLE_MS INT64_C(1577836800000)
-
 static cb_status insert_entry(cb_store *store, const cb_entry_header *header,
                               const cb_key *key, const cb_case_id *case_id,
                               const cb_hash *hash, cb_span bytes,
@@ -61,8 +58,8 @@ static void fill_header(cb_store *store, cb_entry_kind kind,
     const cb_store_identity *identity = &store->identity;
     *header = (cb_entry_header){
         .kind = (uint8_t)kind,
-        .flags =
-            now_ms < CLOCK_PLAUSIBLE_MS ? CB_CLOCK_UNSET : CB_CLOCK_SET_BY_USER,
+        .flags = now_ms < CB_CLOCK_PLAUSIBLE_MS ? CB_CLOCK_UNSET
+                                                : CB_CLOCK_SET_BY_USER,
         .realm = identity->realm,
         .stream = identity->stream,
         .seq = identity->head_seq + 1,

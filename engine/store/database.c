@@ -35,30 +35,40 @@ static int compare_statements(const void *a, const void *b)
     return cb_statement_compare(left, right->name, right->name_size);
 }
 
-static cb_status index_statements(cb_database *database, cb_error *error)
+static cb_status index_file(cb_database *database, const char *name,
+                            cb_error *error)
 {
-    const cb_embedded_file *file = cb_embedded_find("sql/queries.sql");
+    const cb_embedded_file *file = cb_embedded_find(name);
     CB_ASSERT(file != NULL);
     const char *place = strstr((const char *)file->bytes, STATEMENT_MARK);
     while (place != NULL) {
         if (database->statement_count == CB_DATABASE_STATEMENTS_MAX) {
             return cb_error_set(error, CB_FAILED, "too many statements");
         }
-        const char *name = place + strlen(STATEMENT_MARK);
-        size_t name_size = strcspn(name, "\n");
-        const char *sql = name + name_size;
+        const char *start = place + strlen(STATEMENT_MARK);
+        size_t name_size = strcspn(start, "\n");
+        const char *sql = start + name_size;
         const char *next = strstr(sql, STATEMENT_MARK);
         database->statements[database->statement_count++] = (cb_statement){
-            .name = name,
+            .name = start,
             .name_size = name_size,
             .sql = sql,
             .sql_size = next == NULL ? strlen(sql) : (size_t)(next - sql),
         };
         place = next;
     }
+    return CB_OK;
+}
+
+cb_status cb_database_index(cb_database *database, cb_error *error)
+{
+    cb_status status = index_file(database, "sql/queries.sql", error);
+    if (status == CB_OK) {
+        status = index_file(database, "sql/check.sql", error);
+    }
     qsort(database->statements, database->statement_count,
           sizeof *database->statements, compare_statements);
-    return CB_OK;
+    return status;
 }
 
 /* What the pages themselves say, put into words; CB_OK where they verify. */
@@ -195,6 +205,10 @@ cb_status cb_database_failed(cb_database *database, int code,
         cb_error_meaning(reterr_error, "this was not recorded; everything "
                                        "recorded before is safe");
         return status;
+    case SQLITE_INTERRUPT:
+        return cb_error_set(reterr_error, CB_INTERRUPTED,
+                            "reading the store '%s' was interrupted",
+                            database->path);
     default:
         return cb_error_set(reterr_error, CB_FAILED,
                             "the store '%s' failed: %s", database->path,
@@ -212,8 +226,8 @@ static cb_status execute(cb_database *database, const char *sql,
                              : cb_database_failed(database, code, error);
 }
 
-static cb_status schema_version(cb_database *database, int *ret_version,
-                                cb_error *error)
+cb_status cb_database_version(cb_database *database, int *ret_version,
+                              cb_error *error)
 {
     sqlite3_stmt *statement = NULL;
     int code = sqlite3_prepare_v2(database->connection, "PRAGMA user_version",
@@ -233,7 +247,7 @@ static cb_status schema_version(cb_database *database, int *ret_version,
 static cb_status demand_database(cb_database *database, cb_error *error)
 {
     int version = 0;
-    cb_status status = schema_version(database, &version, error);
+    cb_status status = cb_database_version(database, &version, error);
     if (status == CB_OK && version == 0) {
         status = cb_error_set(error, CB_DAMAGED, "the database '%s' is empty",
                               database->path);
@@ -336,7 +350,7 @@ static cb_status open_database(const cb_environment *environment,
         status = cb_error_set(reterr_error, CB_NO_MEMORY, "out of memory");
         goto out;
     }
-    status = index_statements(database, reterr_error);
+    status = cb_database_index(database, reterr_error);
     if (status != CB_OK) {
         goto out;
     }
@@ -445,11 +459,21 @@ static cb_status migrate_to(cb_database *database, int number, const char *sql,
     return status;
 }
 
+int cb_database_newest_version(void)
+{
+    int newest = 0;
+    for (size_t i = 0; i < cb_embedded_file_count; i++) {
+        int number = migration_number(cb_embedded_files[i].name);
+        newest = number > newest ? number : newest;
+    }
+    return newest;
+}
+
 cb_status cb_database_migrate(cb_database *database, cb_error *reterr_error)
 {
     int version = 0;
     int newest = 0;
-    cb_status status = schema_version(database, &version, reterr_error);
+    cb_status status = cb_database_version(database, &version, reterr_error);
     for (size_t i = 0; i < cb_embedded_file_count && status == CB_OK; i++) {
         int number = migration_number(cb_embedded_files[i].name);
         if (number > newest) {

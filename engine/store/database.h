@@ -73,6 +73,31 @@ void cb_database_close(cb_database *database);
 /* Whether its path names another file by now, or none. */
 bool cb_database_has_moved(const cb_database *database);
 
+/* Finds the statements of queries.sql. */
+CB_NODISCARD cb_status cb_database_index(cb_database *database,
+                                         cb_error *reterr_error);
+/* The number of the newest migration that the database has seen. */
+CB_NODISCARD cb_status cb_database_version(cb_database *database,
+                                           int *ret_version,
+                                           cb_error *reterr_error);
+/* The number of the newest that this version knows. */
+int cb_database_newest_version(void);
+
+/*
+ * check_look.c: opens a database that exists, to look at it: nothing is
+ * migrated, and no checkpoint is made, not even when it is closed.  Whether
+ * anything in it can be read is not asked.  Where it may not be written, it is
+ * opened for reading alone.  CB_PERMISSION, CB_IO, CB_NO_MEMORY.
+ */
+CB_NODISCARD cb_status cb_database_look(const cb_environment *environment,
+                                        const char *path,
+                                        const cb_secret *master_key,
+                                        const cb_patience *patience,
+                                        cb_database **ret_database,
+                                        cb_error *reterr_error);
+/* Its log may go when it is closed, as with any other. */
+void cb_database_settle_on_close(cb_database *database);
+
 /* Brings an open connection's schema to the newest version. */
 CB_NODISCARD cb_status cb_database_migrate(cb_database *database,
                                            cb_error *reterr_error);

@@ -395,6 +395,10 @@ cb_status cb_identity_begin_stream(cb_store *store, cb_error *error)
 
 cb_status cb_identity_mark_restored(cb_store *store, cb_error *error)
 {
+    /* What is learnt of an earlier stream says nothing about the present. */
+    if (store->in_earlier) {
+        return CB_OK;
+    }
     store->identity.restored = true;
     return cb_meta_put_number(store, "restored", 1, error);
 }
@@ -413,7 +417,8 @@ cb_status cb_identity_require_current(const cb_store *store, cb_error *error)
     return status;
 }
 
-static cb_status begin_incarnation(cb_store *store, cb_error *error)
+static cb_status begin_incarnation(cb_store *store, bool keep_key,
+                                   cb_error *error)
 {
     const cb_store_identity *identity = &store->identity;
     json_t *follows = json_pack(
@@ -426,11 +431,41 @@ static cb_status begin_incarnation(cb_store *store, cb_error *error)
     }
     store->identity.restored = false;
     cb_status status = cb_meta_put_number(store, "restored", 0, error);
+    if (status == CB_OK && keep_key) {
+        status = cb_earlier_keep(store, error);
+    }
     if (status == CB_OK) {
         status = begin_stream(store, follows, error);
     }
     json_decref(follows);
     return status;
+}
+
+cb_status cb_identity_enter_stream(cb_store *store, cb_error *error)
+{
+    store->identity.head_seq = 0;
+    memset(&store->head_hash, 0, sizeof store->head_hash);
+    (void)crypto_sign_ed25519_sk_to_pk(store->stream_public,
+                                       cb_secret_view(store->stream_key));
+    return load_stream(store, error);
+}
+
+cb_status cb_identity_resume(cb_store *store, cb_error *error)
+{
+    uint8_t realm[CB_IDENTIFIER_BYTES];
+    cb_status status =
+        cb_meta_get_bytes(store, "realm.id", realm, sizeof realm, error);
+    if (status == CB_NOT_FOUND) {
+        return cb_identity_load(store, error);
+    }
+    /* So that there is one until the new stream has its own; signs nothing. */
+    if (status == CB_OK) {
+        status = make_signing_key(store, "stream.key", error);
+    }
+    if (status == CB_OK) {
+        status = cb_identity_load(store, error);
+    }
+    return status == CB_OK ? begin_incarnation(store, false, error) : status;
 }
 
 cb_status cb_exchange_begin_incarnation(cb_store *store, cb_error *reterr_error)
@@ -443,7 +478,7 @@ cb_status cb_exchange_begin_incarnation(cb_store *store, cb_error *reterr_error)
     bool own = !cb_database_in_transaction(store->database);
     status = own ? cb_store_begin(store, reterr_error) : CB_OK;
     if (status == CB_OK) {
-        status = begin_incarnation(store, reterr_error);
+        status = begin_incarnation(store, true, reterr_error);
     }
     if (status == CB_OK && own) {
         status = cb_store_commit(store, reterr_error);

@@ -549,8 +549,8 @@ static cb_status change_state(cb_store *store, int64_t number,
     return cb_query_run(&query, error);
 }
 
-static cb_status open_waiting(cb_store *store, int64_t number, cb_span bytes,
-                              cb_error *error)
+cb_status cb_ingest_again(cb_store *store, int64_t number, cb_span bytes,
+                          cb_error *error)
 {
     cb_entry entry;
     cb_stream_row row;
@@ -584,7 +584,8 @@ cb_status cb_ingest_waiting(cb_store *store, const cb_key_id *key_id,
     cb_status status =
         next_waiting(store, key_id, number, &number, &bytes, error);
     while (status == CB_OK) {
-        status = open_waiting(store, number, cb_span_of_buffer(&bytes), error);
+        status =
+            cb_ingest_again(store, number, cb_span_of_buffer(&bytes), error);
         if (status == CB_OK) {
             status =
                 next_waiting(store, key_id, number, &number, &bytes, error);

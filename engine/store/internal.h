@@ -86,8 +86,11 @@ struct cb_store {
     cb_hash head_hash;
     uint64_t commits; /* transactions that recorded or took in something */
     cb_witness *witness;
+    bool in_earlier;     /* identity.stream is not the present one: earlier.c */
     uint64_t last_time;  /* hybrid logical clock */
     bool clock_followed; /* last_time is another's, to be kept at commit */
+    bool rebuilding;     /* the roster is replayed: what follows from its
+                            lines elsewhere has happened already */
     cb_hash roster_hash;
     cb_naming naming;
     cb_case_id naming_case;         /* whose parties are being named */
@@ -122,6 +125,11 @@ cb_status cb_identity_load(cb_store *store, cb_error *error);
 cb_status cb_identity_make(cb_store *store, cb_error *error);
 /* Begins an incarnation: its key and its opening entry. */
 cb_status cb_identity_begin_stream(cb_store *store, cb_error *error);
+/* Begins to write anew after a backup was restored, from which the key of its
+ * stream had been taken out; inside a transaction. */
+cb_status cb_identity_resume(cb_store *store, cb_error *error);
+/* Heads and numbers of the stream that identity.stream names. */
+cb_status cb_identity_enter_stream(cb_store *store, cb_error *error);
 /* For good: this is a copy of a store that went on elsewhere. */
 cb_status cb_identity_mark_restored(cb_store *store, cb_error *error);
 /* CB_PERMISSION where nothing may be written in this incarnation. */
@@ -155,7 +163,17 @@ void cb_witness_note(cb_store *store);
 void cb_witness_close(cb_store *store);
 void cb_witness_destroy(cb_witness *witness);
 
+/* ---- earlier.c */
+/* The rows of `meta` "stream.earlier" as they will be once the present stream
+ * has ended. */
+cb_status cb_earlier_gather(cb_store *store, cb_secret **ret_rows,
+                            size_t *ret_size, cb_error *error);
+/* Writes them; inside a transaction. */
+cb_status cb_earlier_keep(cb_store *store, cb_error *error);
+
 /* ---- append.c: our own entries */
+/* 1 January 2020: a clock before that was never set. */
+#define CB_CLOCK_PLAUSIBLE_MS INT64_C(1577836800000)
 
 /* One candidate under a key id: see compartment.c. */
 typedef struct cb_key {
@@ -243,6 +261,10 @@ cb_status cb_apply_check(const cb_compartment *compartment,
  * compartment: a candidate has just come. */
 cb_status cb_ingest_waiting(cb_store *store, const cb_key_id *key_id,
                             cb_error *error);
+
+/* Judges anew an entry that is here, and writes into its row what follows. */
+cb_status cb_ingest_again(cb_store *store, int64_t number, cb_span bytes,
+                          cb_error *error);
 
 /* ---- roster.c */
 /* Applies a roster entry (clear or sealed names) of the hub's stream. */
@@ -365,6 +387,11 @@ cb_status cb_store_open_database(const cb_store_options *options,
 /* CB_NO_MEMORY where a JSON value built since the last transaction may lack a
  * member: it must not be made to last. */
 cb_status cb_store_check_memory(const cb_store *store, cb_error *error);
+/* A store on a database that is there, without unlock.json and identity; takes
+ * the master key over where it succeeds. */
+cb_status cb_store_attach(const cb_store_options *options,
+                          const uint8_t *store_id, cb_secret *master_key,
+                          cb_store **ret_store, cb_error *error);
 /* "folder/name", to be freed; NULL: no memory. */
 char *cb_store_path(const char *folder, const char *name);
 /* The folder, and those above it that are missing, as in a new home.  As the

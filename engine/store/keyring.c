@@ -3,7 +3,7 @@
  * The user keyring: a "user" key per store that only its owner may read, with a
  * timeout after which the kernel forgets it.
  *
- * It is made in the keyring of this process, which nobody else sees and which
+ * It is made in a keyring of this process, which nobody else sees and which
  * goes with it, gets its permissions and its timeout there, and only then a
  * place in the user's: at no time is there a key that others could read or that
  * would stay.
@@ -41,24 +41,31 @@ static long find(const uint8_t *store_id)
     return keyctl_search(KEY_SPEC_USER_KEYRING, "user", description, 0);
 }
 
-/* Another process must not see it before it is limited. */
+/*
+ * In a new keyring each time: in one that holds a key of that name already, the
+ * kernel would change that key in place and forget its timeout.
+ */
 static long make_key(const char *description, const cb_secret *payload,
                      unsigned seconds)
 {
+    key_serial_t box =
+        add_key("keyring", "casebound", NULL, 0, KEY_SPEC_PROCESS_KEYRING);
     key_serial_t key =
-        add_key("user", description, cb_secret_view(payload),
-                cb_secret_size(payload), KEY_SPEC_PROCESS_KEYRING);
-    if (key >= 0 && keyctl_setperm(key, OWNER_ONLY) == 0 &&
-        keyctl_set_timeout(key, seconds) == 0 &&
-        keyctl_link(key, KEY_SPEC_USER_KEYRING) == 0) {
-        return key;
-    }
+        box < 0 ? -1
+                : add_key("user", description, cb_secret_view(payload),
+                          cb_secret_size(payload), box);
+    bool kept = key >= 0 && keyctl_setperm(key, OWNER_ONLY) == 0 &&
+                keyctl_set_timeout(key, seconds) == 0 &&
+                keyctl_link(key, KEY_SPEC_USER_KEYRING) == 0;
     int number = errno;
-    if (key >= 0) {
+    if (!kept && key >= 0) {
         (void)keyctl_revoke(key);
     }
+    if (box >= 0) {
+        (void)keyctl_unlink(box, KEY_SPEC_PROCESS_KEYRING);
+    }
     errno = number;
-    return -1;
+    return kept ? key : -1;
 }
 
 cb_status cb_keyring_keep(const cb_environment *environment,

@@ -489,6 +489,10 @@ cb_status cb_rotation_settle(cb_store *store, bool *ret_again,
     if (status == CB_OK && !*ret_again) {
         status = settle(&rotation, previous, reterr_error);
     }
+    if (status == CB_OK && !*ret_again) {
+        (void)cb_keyring_replace(store->environment, store->store_id,
+                                 store->master_key);
+    }
     release(&present);
     cb_secret_destroy(previous);
     end(&rotation);

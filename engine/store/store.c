@@ -91,6 +91,31 @@ cb_status cb_store_open_database(const cb_store_options *options,
     return status;
 }
 
+cb_status cb_store_attach(const cb_store_options *options,
+                          const uint8_t *store_id, cb_secret *master_key,
+                          cb_store **ret_store, cb_error *error)
+{
+    cb_store *store = NULL;
+    cb_status status = cb_store_allocate(options, &store, error);
+    if (status == CB_OK) {
+        memcpy(store->store_id, store_id, sizeof store->store_id);
+        store->master_key = master_key;
+        status = cb_store_open_database(options, store, false, error);
+    }
+    if (status == CB_OK) {
+        status = cb_witness_open(store, options->witness_folder, error);
+    }
+    if (status != CB_OK) {
+        if (store != NULL) {
+            store->master_key = NULL; /* still the caller's */
+        }
+        cb_store_close(store);
+        return status;
+    }
+    *ret_store = store;
+    return CB_OK;
+}
+
 static cb_status check_content(cb_store *store, cb_error *error)
 {
     uint8_t id[CB_IDENTIFIER_BYTES];

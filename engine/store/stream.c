@@ -168,11 +168,12 @@ static cb_status insert_stream(cb_store *store, const cb_stream_id *stream,
     return cb_query_run(&query, error);
 }
 
-cb_status cb_stream_open(cb_store *store, const cb_entry *entry,
-                         cb_stream_row *ret_row, cb_error *error)
+/* Certified by this service and signed by the stream's own key. */
+static cb_status read_opening(const cb_store_identity *identity,
+                              const cb_entry *entry, struct opening *opening,
+                              cb_error *error)
 {
     json_t *body = NULL;
-    struct opening opening;
     if (entry->header.kind != CB_ENTRY_OPENING || entry->header.seq != 1 ||
         (entry->header.flags & CB_ENTRY_FLAG_CLEAR) == 0) {
         return cb_error_set(error, CB_REFUSED,
@@ -182,21 +183,44 @@ cb_status cb_stream_open(cb_store *store, const cb_entry *entry,
     if (status == CB_NO_MEMORY) {
         return cb_error_set(error, CB_NO_MEMORY, "out of memory");
     }
-    if (status != CB_OK || !parse_opening(body, &opening)) {
+    if (status != CB_OK || !parse_opening(body, opening)) {
         status = cb_error_set(error, CB_DAMAGED,
                               "the opening of a stream is not complete");
     }
     json_decref(body);
     if (status == CB_OK &&
-        !opening_holds(&store->identity, &entry->header.stream, &opening)) {
+        !opening_holds(identity, &entry->header.stream, opening)) {
         status = cb_error_set(error, CB_REFUSED,
                               "the opening of a stream is not certified by "
                               "this service");
         cb_error_meaning(error, "nothing of it was taken in");
     }
+    return status == CB_OK ? cb_entry_verify(entry, opening->stream_key, error)
+                           : status;
+}
+
+cb_status cb_stream_read_opening(const cb_store_identity *identity,
+                                 const cb_entry *entry,
+                                 cb_stream_opening *ret_opening,
+                                 cb_error *error)
+{
+    struct opening opening;
+    cb_status status = read_opening(identity, entry, &opening, error);
     if (status == CB_OK) {
-        status = cb_entry_verify(entry, opening.stream_key, error);
+        *ret_opening = (cb_stream_opening){ .device = opening.device,
+                                            .person = opening.person,
+                                            .hub = opening.hub };
+        memcpy(ret_opening->public_key, opening.stream_key,
+               sizeof ret_opening->public_key);
     }
+    return status;
+}
+
+cb_status cb_stream_open(cb_store *store, const cb_entry *entry,
+                         cb_stream_row *ret_row, cb_error *error)
+{
+    struct opening opening;
+    cb_status status = read_opening(&store->identity, entry, &opening, error);
     if (status == CB_OK) {
         status = check_device(store, &opening, error);
     }

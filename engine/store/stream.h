@@ -26,6 +26,23 @@ cb_status cb_stream_find(cb_store *store, const cb_stream_id *stream,
 cb_status cb_stream_open(cb_store *store, const cb_entry *entry,
                          cb_stream_row *ret_row, cb_error *error);
 
+/* What an opening says of its stream. */
+typedef struct cb_stream_opening {
+    cb_device_id device;
+    cb_person_id person;
+    uint8_t public_key[CB_PUBLIC_KEY_BYTES];
+    bool hub;
+} cb_stream_opening;
+
+/*
+ * Whether an entry is the opening of its stream, certified by this service and
+ * signed with the stream's own key.  CB_DAMAGED, CB_REFUSED.
+ */
+cb_status cb_stream_read_opening(const cb_store_identity *identity,
+                                 const cb_entry *entry,
+                                 cb_stream_opening *ret_opening,
+                                 cb_error *error);
+
 /* Moves the end of the unbroken run that is held here. */
 cb_status cb_stream_move_head(cb_store *store, int64_t number, uint64_t seq,
                               const cb_hash *hash, cb_error *error);

@@ -394,6 +394,7 @@ cb_status cb_witness_check(cb_store *store, cb_error *error)
 {
     cb_witness *witness = store->witness;
     cb_status status = CB_OK;
+    witness->facts = (cb_store_witness){ .behind = false };
     for (size_t i = 0; i < PLACES && status == CB_OK; i++) {
         struct place *place = &witness->places[i];
         if (place->found.size > 0 && place->found.bytes[0] == '{') {

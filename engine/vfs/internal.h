@@ -63,6 +63,7 @@ struct cb_vfs_wal {
     uint64_t reread_index;
     bool authentic;       /* some frame has verified: the key is right */
     bool commit_unsynced; /* the frame written last ends a transaction */
+    uint64_t committed;   /* frames up to the last such */
     bool recovering;      /* SQLite walks the log from its start */
     uint64_t walk_index;
     uint32_t walk_checksum[2];
@@ -197,6 +198,9 @@ bool cb_vfs_head_find(struct cb_vfs_file *file, const char *suffix);
  */
 bool cb_vfs_key_fits(struct cb_vfs_file *file, const char *suffix);
 
+/* Attaches a log to the page versions of its main file; SQLite's codes. */
+int cb_vfs_versions_share(struct cb_vfs_file *file, const char *suffix);
+
 /* versions.c; SQLite's codes. */
 
 /* The version of a page or block: its tag, of which half is enough. */
@@ -280,6 +284,20 @@ extern const sqlite3_io_methods cb_vfs_wal_methods;
 extern const sqlite3_io_methods cb_vfs_journal_methods;
 extern const sqlite3_io_methods cb_vfs_temporary_methods;
 extern const sqlite3_io_methods cb_vfs_plain_methods;
+
+/* log_mark.c: SQLite's checksum over `size` bytes, a multiple of 8. */
+void cb_vfs_log_checksum(bool big_endian, const uint8_t *bytes, size_t size,
+                         uint32_t checksum[2]);
+
+/*
+ * How many frames of the present log are committed, for the table
+ * of page versions; and whether the log with these salts had more frames than
+ * `frames` when the database had last taken them all in.
+ */
+void cb_vfs_log_note(struct cb_vfs_file *log, const char *suffix,
+                     uint64_t frames);
+bool cb_vfs_log_was_longer(struct cb_vfs_file *log, const char *suffix,
+                           uint64_t frames);
 
 /* temporary.c; SQLITE_OK or SQLITE_NOMEM. */
 int cb_vfs_temporary_init(struct cb_vfs_file *file);

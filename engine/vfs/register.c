@@ -142,6 +142,20 @@ bool cb_vfs_key_fits(struct cb_vfs_file *file, const char *suffix)
     return fits;
 }
 
+int cb_vfs_versions_share(struct cb_vfs_file *file, const char *suffix)
+{
+    cb_vfs *vfs = file->vfs;
+    int result = SQLITE_NOTFOUND;
+    sqlite3_mutex_enter(vfs->mutex);
+    struct cb_vfs_file *main_file = find_main(file, suffix);
+    if (main_file != NULL && file->head_known) {
+        result = cb_vfs_versions_attach(vfs, main_file->path, &file->head,
+                                        &file->versions);
+    }
+    sqlite3_mutex_leave(vfs->mutex);
+    return result;
+}
+
 int cb_vfs_file_close(sqlite3_file *handle)
 {
     struct cb_vfs_file *file = cb_vfs_file_of(handle);

@@ -10,7 +10,9 @@
 #define TOP_MAGIC_BYTES   4
 #define TOP_VERSION       1
 #define TOP_POSITION      UINT64_MAX
+#define TOP_FRAMES_OFFSET 4
 #define TOP_GROUPS_OFFSET 8
+#define TOP_SALTS_OFFSET  (CB_VFS_TOP_BODY - CB_VFS_SALT_BYTES)
 #define BLOCKS_PER_GROUP  (1 + CB_VFS_BLOCK_ENTRIES)
 #define BLOCKS_OFFSET     ((int64_t)2 * CB_VFS_TOP_BYTES)
 
@@ -85,6 +87,8 @@ static int take_top(struct cb_vfs_versions *versions)
     for (size_t i = 0; i < CB_VFS_GROUPS; i++) {
         versions->groups[i] = cb_get_u64(body + TOP_GROUPS_OFFSET + 8 * i);
     }
+    versions->log_frames = cb_get_u32(body + TOP_FRAMES_OFFSET);
+    memcpy(versions->log_salts, body + TOP_SALTS_OFFSET, CB_VFS_SALT_BYTES);
     versions->generation = cb_get_u64(versions->buffer + 8);
     versions->state = CB_VFS_TABLE_LIVE;
     return SQLITE_OK;
@@ -183,6 +187,8 @@ int cb_vfs_table_write_top(struct cb_vfs_versions *versions,
     head[TOP_MAGIC_BYTES] = TOP_VERSION;
     cb_put_u64(head + 8, generation);
     cb_put_u32(body, (uint32_t)recent->count);
+    cb_put_u32(body + TOP_FRAMES_OFFSET, versions->log_frames);
+    memcpy(body + TOP_SALTS_OFFSET, versions->log_salts, CB_VFS_SALT_BYTES);
     for (size_t i = 0; i < CB_VFS_GROUPS; i++) {
         cb_put_u64(body + TOP_GROUPS_OFFSET + 8 * i, groups[i]);
     }

@@ -36,6 +36,7 @@
 #define CB_VFS_TOP_HEAD_BYTES  16
 #define CB_VFS_TOP_FIXED_BYTES (8 + 8 * CB_VFS_GROUPS)
 #define CB_VFS_RECENT_BYTES    12
+#define CB_VFS_SALT_BYTES      8
 #define CB_VFS_CACHED_BLOCKS   256
 
 #define CB_VFS_BLOCK_BODY (CB_VFS_BLOCK_BYTES - CB_VFS_RESERVED_BYTES)
@@ -44,8 +45,8 @@
 
 static_assert(CB_VFS_BLOCK_BODY == 8 * CB_VFS_BLOCK_ENTRIES,
               "entries fill a block");
-static_assert(CB_VFS_TOP_FIXED_BYTES +
-                      CB_VFS_RECENT_BYTES * CB_VFS_RECENT_MAX <=
+static_assert(CB_VFS_TOP_FIXED_BYTES + CB_VFS_RECENT_BYTES * CB_VFS_RECENT_MAX +
+                      CB_VFS_SALT_BYTES <=
                   CB_VFS_TOP_BODY,
               "a top holds what it may");
 
@@ -91,6 +92,8 @@ struct cb_vfs_versions {
     uint64_t bad_block; /* the one that did not verify, from 1; 0: a top */
     uint64_t generation;
     uint64_t groups[CB_VFS_GROUPS];
+    uint8_t log_salts[CB_VFS_SALT_BYTES]; /* see log_mark.c */
+    uint32_t log_frames;
     struct cb_vfs_recents recent;
     uint8_t *buffer; /* CB_VFS_TOP_BYTES */
     struct cb_vfs_cached_block *cache[CB_VFS_CACHED_BLOCKS];

@@ -48,8 +48,8 @@
  * in turn, so that what stands is never written over:
  *
  *   top, twice    | "CBPV" | version 1 | zeros 3 | generation 8 |
- *                 | ciphertext: count 4, zeros 4, group versions 512 x 8,
- *                 |   count x (page number 4, version 8), zeros |
+ *                 | ciphertext: count 4, log frames 4, group versions 512 x 8,
+ *                 |   count x (page number 4, version 8), zeros, log salts 8 |
  *                 | N 16 | tag 16 |                           16,384 in all
  *   block, twice  | ciphertext: 508 x version 8 | N 16 | tag 16 |
  *   authenticated | 'V' | head 16 | block number 8 (top: all ones) |
@@ -76,14 +76,16 @@
  * record, a wrong key, and committed frames of the log that can no longer be
  * reached because one before them was damaged.  The error names file and page.
  * In a tracked file also an older version of a page put back in its place: when
- * it is read, and by the scrub in pages that nothing reads.  All its pages
- * belong to one state of the store.
+ * it is read, and by the scrub in pages that nothing reads; and a log that is
+ * shorter than when the database had last taken it in.  All its pages belong to
+ * one state of the store.
  *
  * What is not found here: that this state is an older one.  Database and table
  * put back together, from one backup, agree with each other; so does a database
  * with the newer top of its table destroyed and its pages put back to the state
- * of the older top, one checkpoint before.  And a log cut off at its end, or
- * damaged in its last transaction only, looks like a power cut.  The witness
+ * of the older top, one checkpoint before.  And a log cut off behind what the
+ * database took in, or damaged in its last transaction only, looks like a power
+ * cut.  The witness
  * outside, which counts commits, finds these when the store is opened, and the
  * hub at the next sync.  An older database beside a newer table is found here,
  * page by page.
@@ -263,5 +265,19 @@ CB_NODISCARD cb_status cb_vfs_scrub(cb_vfs *vfs, const char *path,
                                     void *context,
                                     struct cb_vfs_scrub_result *ret_result,
                                     cb_error *reterr_error);
+
+typedef void (*cb_vfs_log_callback)(void *context, uint64_t page);
+
+/*
+ * Calls with the page of each frame of the log of the database at `path`, for
+ * as long as frames belong to the log's present round.  Reads what stands in
+ * clear, so it proves nothing: a page named here may be torn in the database
+ * without harm.  The callback may be NULL.  Zero frames where there is no log.
+ * CB_IO, CB_NO_MEMORY.
+ */
+CB_NODISCARD cb_status cb_vfs_log_pages(cb_vfs *vfs, const char *path,
+                                        cb_vfs_log_callback callback,
+                                        void *context, uint64_t *ret_frames,
+                                        cb_error *reterr_error);
 
 #endif

@@ -23,11 +23,16 @@
  *       was part of it and durable;
  *   G2. the last valid frame k - 1 and a frame behind k, of one epoch, with
  *       more than one commit between them (more than none where k - 1 does not
- *       end a transaction): the transaction that began at k was durable.
+ *       end a transaction): the transaction that began at k was durable;
+ *   G3. k the first frame of all, and a frame behind it of a generation that
+ *       was counted from the log's header (NUMBERED) and has risen since;
+ *   G4. the table of page versions says that this log had more frames when its
+ *       content was last written into the database.  Older frames would hide
+ *       newer pages then, so this also finds a log that was cut short.
  *
  * What a rollback left behind the end never looks so: it is older than what was
  * appended over its beginning.  A damaged last transaction looks like a torn
- * one, and so does a log cut short.
+ * one, and so does a log cut short behind what G4 knows of.
  */
 #include "vfs/internal.h"
 #include <sodium.h>
@@ -39,6 +44,9 @@
 #define CHECKSUM_BYTES     8
 #define CHECKSUM_OFFSET    16
 #define LOG_MAGIC          0x377f0682U
+
+/* In a generation: counted from 0 when the log's header was written. */
+#define NUMBERED 0x8000U
 
 static size_t frame_size(const struct cb_vfs_file *file)
 {
@@ -134,6 +142,9 @@ static int store_frame(struct cb_vfs_file *file, uint64_t index)
         return SQLITE_IOERR_WRITE;
     }
     file->state.wal.commit_unsynced = is_commit(frame);
+    if (is_commit(frame)) {
+        file->state.wal.committed = index + 1;
+    }
     memcpy(tail, frame + CHECKSUM_OFFSET, CHECKSUM_BYTES);
     struct cb_vfs_place place = place_of_frame(file, index, frame);
     cb_vfs_seal(file->vfs, &file->nonces, &place, frame + FRAME_HEADER_BYTES,
@@ -185,22 +196,6 @@ static int flush_pending(struct cb_vfs_file *file)
     return result == SQLITE_OK
                ? replace_header(file, wal->pending_index, wal->pending_header)
                : result;
-}
-
-/* SQLite's checksum over `size` bytes, a multiple of 8. */
-static void add_checksum(bool big_endian, const uint8_t *bytes, size_t size,
-                         uint32_t checksum[2])
-{
-    for (size_t i = 0; i < size; i += 8) {
-        uint32_t a = cb_get_u32(bytes + i);
-        uint32_t b = cb_get_u32(bytes + i + 4);
-        if (!big_endian) {
-            a = __builtin_bswap32(a);
-            b = __builtin_bswap32(b);
-        }
-        checksum[0] += a + checksum[1];
-        checksum[1] += b + checksum[0];
-    }
 }
 
 static int count_frames(struct cb_vfs_file *file, uint64_t *ret_count)
@@ -275,6 +270,7 @@ static int prove_loss(struct cb_vfs_file *file, uint64_t first_invalid,
         }
         struct generation found = generation_of(&trailer, file->buffer);
         *ret_lost =
+            (first_invalid == 0 && found.number > NUMBERED) ||
             generations_between(&lowest, &found) > 0 ||
             generations_between(&before, &found) > (before.commit ? 1 : 0);
         if (!lowest.known || generations_between(&lowest, &found) < 0 ||
@@ -288,9 +284,12 @@ static int prove_loss(struct cb_vfs_file *file, uint64_t first_invalid,
 /* The walk of recovery ends at this frame: rightly, or is something lost? */
 static int end_walk(struct cb_vfs_file *file, uint64_t index)
 {
-    bool lost = false;
+    bool lost = cb_vfs_log_was_longer(file, SUFFIX, index);
+    int result = SQLITE_OK;
     file->state.wal.recovering = false;
-    int result = prove_loss(file, index, &lost);
+    if (!lost) {
+        result = prove_loss(file, index, &lost);
+    }
     if (result == SQLITE_OK && lost) {
         result = fail_frame(file, CB_VFS_FAULT_LOST_FRAMES, index + 1);
     }
@@ -305,13 +304,17 @@ static int walk_frame(struct cb_vfs_file *file, uint64_t index,
     if (!wal->recovering || index != wal->walk_index) {
         return SQLITE_OK;
     }
-    add_checksum(wal->big_endian, frame, 8, wal->walk_checksum);
-    add_checksum(wal->big_endian, frame + FRAME_HEADER_BYTES,
-                 frame_size(file) - FRAME_HEADER_BYTES, wal->walk_checksum);
+    cb_vfs_log_checksum(wal->big_endian, frame, 8, wal->walk_checksum);
+    cb_vfs_log_checksum(wal->big_endian, frame + FRAME_HEADER_BYTES,
+                        frame_size(file) - FRAME_HEADER_BYTES,
+                        wal->walk_checksum);
     if (memcmp(frame + 8, wal->salts, 8) == 0 && cb_get_u32(frame) != 0 &&
         cb_get_u32(frame + 16) == wal->walk_checksum[0] &&
         cb_get_u32(frame + 20) == wal->walk_checksum[1]) {
         wal->walk_index++;
+        if (is_commit(frame)) {
+            cb_vfs_log_note(file, SUFFIX, wal->walk_index);
+        }
         return SQLITE_OK;
     }
     return end_walk(file, index);
@@ -348,12 +351,15 @@ static int begin_walk(struct cb_vfs_file *file, const uint8_t *header)
     *wal = (struct cb_vfs_wal){ .recovering = true,
                                 .big_endian = (magic & 1) != 0 };
     memcpy(wal->salts, header + 16, 8);
-    add_checksum(wal->big_endian, header, 24, wal->walk_checksum);
+    cb_vfs_log_checksum(wal->big_endian, header, 24, wal->walk_checksum);
     if ((magic & ~1U) == LOG_MAGIC &&
         cb_get_u32(header + 8) == cb_vfs_head_page_size(&file->head) &&
         wal->walk_checksum[0] == cb_get_u32(header + 24) &&
         wal->walk_checksum[1] == cb_get_u32(header + 28)) {
-        return SQLITE_OK;
+        result = count_frames(file, &count);
+        return result == SQLITE_OK && cb_vfs_log_was_longer(file, SUFFIX, count)
+                   ? fail_frame(file, CB_VFS_FAULT_LOST_FRAMES, count + 1)
+                   : result;
     }
     wal->recovering = false;
     bool found = false;
@@ -467,6 +473,8 @@ static int write_log_header(struct cb_vfs_file *file, const uint8_t *bytes,
         cb_get_u32(bytes + 8) != cb_vfs_head_page_size(&file->head)) {
         return SQLITE_IOERR_WRITE;
     }
+    memcpy(file->state.wal.salts, bytes + 16, 8);
+    file->nonces.generation = NUMBERED;
     return file->real->pMethods->xWrite(file->real, bytes, amount, offset);
 }
 
@@ -558,6 +566,7 @@ static int wal_sync(sqlite3_file *handle, int flags)
     }
     if (result == SQLITE_OK && wal->commit_unsynced) {
         file->nonces.generation++;
+        cb_vfs_log_note(file, SUFFIX, wal->committed);
     }
     wal->commit_unsynced = false;
     return result;

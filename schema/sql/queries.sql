@@ -4,6 +4,9 @@
 -- name: meta_get
 SELECT value FROM meta WHERE name = :name;
 
+-- name: meta_delete
+DELETE FROM meta WHERE name = :name;
+
 -- name: meta_put
 INSERT INTO meta (name, value) VALUES (:name, :value)
 ON CONFLICT (name) DO UPDATE SET value = excluded.value;

@@ -98,6 +98,27 @@ static cb_status publish_own(cb_hub_round *merge, cb_error *error)
     return status;
 }
 
+/* What this hub wrote before it was put back and began anew. */
+static cb_status publish_earlier(cb_hub_round *merge, cb_error *error)
+{
+    cb_error words = { 0 };
+    cb_status status = CB_OK;
+    while (status == CB_OK) {
+        bool can_sign = false;
+        status = cb_exchange_earlier_enter(merge->store, &can_sign, error);
+        if (status != CB_OK) {
+            break;
+        }
+        cb_store_identify(merge->store, &merge->identity);
+        status = can_sign ? publish_own(merge, error) : CB_OK;
+        cb_status left = cb_exchange_earlier_leave(
+            merge->store, status == CB_OK, status == CB_OK ? error : &words);
+        status = status == CB_OK ? left : status;
+        cb_store_identify(merge->store, &merge->identity);
+    }
+    return status == CB_END ? CB_OK : status;
+}
+
 /* Before anything is changed: is this the store that wrote that log? */
 static cb_status check_own(cb_hub_round *merge, cb_error *error)
 {
@@ -137,6 +158,9 @@ static cb_status merge_all(cb_hub_round *merge, cb_error *error)
     }
     if (status == CB_OK) {
         status = settle(merge, &size, error);
+    }
+    if (status == CB_OK) {
+        status = publish_earlier(merge, error);
     }
     if (status == CB_OK) {
         status = publish_own(merge, error);

@@ -258,14 +258,16 @@ static bool was_pushed(const cb_own_stream *own, size_t first)
  * From which step on the log host lacks our stream.  `ret_copy`: it has more of
  * it than this store wrote, which was taken back in.
  */
-static cb_status find_start(cb_session *session, cb_own_stream *own,
-                            size_t *ret_first, bool *ret_copy, cb_error *error)
+static cb_status find_start(cb_session *session, bool can_sign,
+                            cb_own_stream *own, size_t *ret_first,
+                            bool *ret_copy, cb_error *error)
 {
     cb_status status = cb_exchange_cut(session->store, error);
     *ret_copy = false;
     if (status == CB_OK) {
-        status =
-            cb_own_stream_make(session->store, session->outgoing, own, error);
+        status = can_sign ? cb_own_stream_make(session->store,
+                                               session->outgoing, own, error)
+                          : cb_own_stream_read(session->store, own, error);
     }
     if (status == CB_OK) {
         status = cb_own_stream_match(own, own_remote(session), ret_first);
@@ -302,7 +304,7 @@ static cb_status send_stream(cb_session *session, bool *ret_copy,
 {
     cb_own_stream own = { 0 };
     size_t first = 0;
-    cb_status status = find_start(session, &own, &first, ret_copy, error);
+    cb_status status = find_start(session, true, &own, &first, ret_copy, error);
     if (status == CB_OK && session->report->hub_behind) {
         status = cb_exchange_keys_doubted(session->store, error);
     }
@@ -316,10 +318,45 @@ static cb_status send_stream(cb_session *session, bool *ret_copy,
     return status;
 }
 
+/*
+ * What this store wrote before it began anew, far from the hub, and had not
+ * sent: it goes to where it belongs, behind what the hub has of it.  What
+ * another copy had sent of it meanwhile is taken back in first.
+ */
+static cb_status send_earlier(cb_session *session, cb_error *error)
+{
+    cb_error words = { 0 };
+    cb_status status = CB_OK;
+    while (status == CB_OK) {
+        cb_own_stream own = { 0 };
+        size_t first = 0;
+        bool copy = false;
+        bool can_sign = false;
+        status = cb_exchange_earlier_enter(session->store, &can_sign, error);
+        if (status != CB_OK) {
+            break;
+        }
+        cb_store_identify(session->store, &session->identity);
+        status = find_start(session, can_sign, &own, &first, &copy, error);
+        if (status == CB_OK && can_sign && !copy) {
+            status = push_stream(session, &own, first, error);
+        }
+        cb_own_stream_clear(&own);
+        cb_status left = cb_exchange_earlier_leave(
+            session->store, status == CB_OK, status == CB_OK ? error : &words);
+        status = status == CB_OK ? left : status;
+        cb_store_identify(session->store, &session->identity);
+    }
+    return status == CB_END ? CB_OK : status;
+}
+
 cb_status cb_session_send(cb_session *session, cb_error *reterr_error)
 {
     bool copy = false;
-    cb_status status = send_stream(session, &copy, reterr_error);
+    cb_status status = send_earlier(session, reterr_error);
+    if (status == CB_OK) {
+        status = send_stream(session, &copy, reterr_error);
+    }
     if (status == CB_OK && session->ahead_elsewhere && !copy) {
         return fail_ahead(reterr_error);
     }

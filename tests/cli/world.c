@@ -7,6 +7,7 @@
  *                            to which git is given no variables, 1970
  *     CASEBOUND_TEST_SEED    where all randomness comes from
  *     CASEBOUND_TEST_STATE   a folder that counts equal command lines
+ *     CASEBOUND_TEST_SQL     see edit.h
  *     CASEBOUND_TEST_SWAP    where memory is swapped to, in plain
  *     CASEBOUND_TEST_MEMORY  set where none of it can be locked
  *
@@ -18,6 +19,7 @@
  * Only this test program knows these variables.
  */
 #include "cli.h"
+#include "edit.h"
 
 #include <casebound/when.h>
 
@@ -158,6 +160,10 @@ static bool can_lock_memory(void)
 int main(int argc, char **argv)
 {
     cb_cli_world world;
+    const char *sql = getenv("CASEBOUND_TEST_SQL");
+    if (sql != NULL) {
+        return test_edit_store(getenv("CASEBOUND_STORE"), sql);
+    }
     cb_cli_world_system(&world);
     seed(argc, argv);
     int64_t now_ms = read_clock();

@@ -16,6 +16,7 @@ import copy
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -150,6 +151,16 @@ def tell_store(run):
     run("-C", "alone", "status", code=13, secret="another passphrase\n")
     run("-C", "alone", "passphrase",
         secret=PASSPHRASE + "battery staple correct\n")
+    run("-C", "alone", "recovery", "new", "-o", "paper",
+        secret="battery staple correct\n")
+    run("-C", "alone", "key", "rotate", "--yes", "--drop-recovery",
+        secret="battery staple correct\n")
+    run("-C", "alone", "backup", "alone.backup",
+        secret="battery staple correct\n")
+    run("-C", "restored", "restore", "alone.backup",
+        secret="battery staple correct\n")
+    run("-C", "restored", "restore", "--in-place",
+        secret="battery staple correct\n")
     run("-C", "alone", "lock")
     # Where the kernel keeps no keys, that is an error of its own form.
     kept = subprocess.run(
@@ -239,6 +250,9 @@ def tell_service(run):
     run("show", victim)
     run("conflicts")
     run("hub", "signers")
+    run("doctor")
+    run("doctor", "--repair")
+    run("-C", "ann", "doctor")
     run("audit", "verify")
     run("audit", "verify", "log", "--fast", "--realm", "0" * 32, code=1,
         found=True)
@@ -247,6 +261,12 @@ def tell_service(run):
     run("audit", "replay", "--as-received", "today")
     run("audit", "timeline", CASE)
     run("audit", "knew", CASE, "--at", "today", "--by", "Ann Baker")
+    shutil.copytree(os.path.join(run.folder, "ann"),
+                    os.path.join(run.folder, "spoilt"))
+    with open(os.path.join(run.folder, "spoilt", "casebook.db"), "r+b") as file:
+        file.seek(5 * 4096 + 100)
+        file.write(b"spoilt")
+    run("-C", "spoilt", "doctor", code=12, found=True)
     os.rename(os.path.join(run.folder, "log"),
               os.path.join(run.folder, "elsewhere"))
     run("-C", "ann", "sync", "--if-reachable")

@@ -29,6 +29,12 @@ static const struct {
       "the entries of one case, that it has just ranked" },
     { "person_list", "people of one service" },
     { "person_by_name", "people of one service" },
+    { "check_key_count", "a check counts what it looked at" },
+    { "check_person", "a check compares the roster as a whole" },
+    { "check_person_forget", "a check replays the roster as a whole" },
+    { "check_person_void", "a check replays the roster as a whole" },
+    { "check_permission", "a check compares the roster as a whole" },
+    { "check_device", "a check compares the roster as a whole" },
 };
 
 static bool used[sizeof permitted / sizeof permitted[0]];

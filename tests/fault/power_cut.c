@@ -88,10 +88,9 @@ static bool live_and_die(struct life *life, const cb_environment *environment,
     }
     life_model(life);
     power_cut_lie(life->configuration->lies);
-    power_cut_arm(roll(&life->dice,
-                       (uint64_t)spans[roll(&life->dice, 4) +
-                                       (life->configuration->large ? 1 : 0)]) +
-                  1);
+    uint64_t span = life->configuration->large ? 3 + roll(&life->dice, 2)
+                                               : roll(&life->dice, 4);
+    power_cut_arm(roll(&life->dice, (uint64_t)spans[span]) + 1);
     if (life->failure[0] == '\0') {
         life_live(life);
         /* Without power, nothing that closing does can help. */

@@ -7,7 +7,9 @@ Usage: working_day_test.py --casebound PROGRAM --maker PROGRAM --keys PROGRAM
 
 The day: a hub and two devices that join, a case with every text field of every
 type filled, notes through the input and an editor, a conflict and its decision,
-syncs and merges, commands that are killed with the store open.
+syncs and merges, commands that are killed with the store open, a recovery key,
+another passphrase and master key, doctor, a backup and its restoration, a folder
+that was put back.
 
 Searched are the stores, the log, the home with what the command keeps there,
 the temporary folders and the memory of editors; not the requests and admissions
@@ -32,8 +34,7 @@ SERVICE = "Canarytown Restore"
 OFFICE = "Nightjar Office"
 PEOPLE = {"anna": "Anna Goldcrest", "bert": "Bert Siskin"}
 NEW_PASSPHRASE = "a heron stands quite still"
-WORDS = [STEM, STEM.upper(), SERVICE, OFFICE, *PEOPLE.values(), PASSPHRASE,
-         NEW_PASSPHRASE, "RL-20", "0207 946 0199", "SQLite format 3",
+WORDS = [STEM, STEM.upper(), SERVICE, OFFICE, *PEOPLE.values(), "RL-20", "0207 946 0199", "SQLite format 3",
          "CREATE TABLE", "casebook.entry", "direct_meeting",
          "post_sentence_custody"]
 
@@ -119,6 +120,7 @@ class Day:
     def __init__(self, world):
         self.world = world
         self.keys = set()
+        self.secrets = [PASSPHRASE, NEW_PASSPHRASE]
         self.outputs = []
         self.carried = world.path("carried")
         os.mkdir(self.carried)
@@ -129,22 +131,23 @@ class Day:
 
     def search(self, when, more=()):
         world = self.world
-        search = Search(needles_of(WORDS + list(more), self.keys))
+        words = WORDS + self.secrets + list(more)
+        search = Search(needles_of(words, self.keys))
         search.tree(world.root, {self.carried})
         search.tree(self.runtime, set())
         expect(not search.found, when, search.found)
         print(f"       {when}: {search.files} files and {search.objects} Git "
               f"objects, {search.bytes} bytes, {len(search.needles)} forms of "
-              f"{len(WORDS)} texts and {len(self.keys)} keys: nothing found")
+              f"{len(words)} texts and {len(self.keys)} keys: nothing found")
         expect(search.files > 20 and search.bytes > 1 << 20, "too little")
 
-    def learn_keys(self, passphrase=PASSPHRASE):
-        for store in ("hub", *PEOPLE):
+    def learn_keys(self, **passphrases):
+        for store, passphrase in passphrases.items():
             self.keys.update(keys_of(self.world, store, passphrase))
 
-    def verbose(self, store, *words, code=(0, 3)):
+    def verbose(self, store, *words, code=(0, 3), secret=PASSPHRASE):
         """What is told about the work must hold none of it."""
-        done = self.world(store, *words, "-v", code=code)
+        done = self.world(store, *words, "-v", code=code, secret=secret)
         self.outputs.append(done.out + done.err)
         return done
 
@@ -304,7 +307,7 @@ class Day:
                      "victim", "channel=letter", "direction=outgoing",
                      "outcome=message", f"next_step={STEM} again")
             process = world.start("anna", *(words if kills % 3 else ("sync",)))
-            time.sleep(0.01 + kills % 20 * 0.005)
+            time.sleep(0.01 * kills)
             process.kill()
             process.communicate()
         self.search(f"after {kills} kills, the log of the database "
@@ -320,17 +323,53 @@ class Day:
         world("anna", "case", "timeline", self.case)
         self.verbose("hub", "audit", "verify", code=(0, 1, 2, 3))
         world("anna", "status", secret="a wrong passphrase " + STEM, code=13)
-        world("anna", "passphrase", secret=f"{PASSPHRASE}\n{NEW_PASSPHRASE}")
+        paper = "-".join(re.findall(
+            r"(?:[0-9A-Z]{5}-){3}[0-9A-Z]{5}",
+            self.quietly("anna", "recovery", "new", "-o", "-")))
+        expect(len(paper) == 47, "no recovery key")
+        # As it is typed, and each half, however it is cut into groups.
+        plain = paper.replace("-", "")
+        self.secrets += [paper, paper.lower(), plain, plain[:20], plain[20:]]
+        world("anna", "recovery", "check", secret=paper)
+        world("anna", "passphrase", "--recovery",
+              secret=f"{paper}\n{NEW_PASSPHRASE}")
         world("anna", "status", secret=NEW_PASSPHRASE)
+        self.learn_keys(bert=PASSPHRASE, hub=PASSPHRASE, anna=NEW_PASSPHRASE)
+        self.verbose("anna", "key", "rotate", "--yes", "--drop-recovery",
+                     secret=NEW_PASSPHRASE)
+        self.learn_keys(anna=NEW_PASSPHRASE)
+        world("anna", "case", "show", self.case, secret=NEW_PASSPHRASE)
+        for store, secret in (("hub", PASSPHRASE), ("bert", PASSPHRASE),
+                              ("anna", NEW_PASSPHRASE)):
+            self.verbose(store, "doctor", secret=secret, code=0)
+        backup = world.path("monday.backup")
+        self.verbose("anna", "backup", backup, secret=NEW_PASSPHRASE)
+        self.verbose("new", "restore", backup, secret=NEW_PASSPHRASE)
+        self.verbose("new", "sync", secret=NEW_PASSPHRASE)
+        shutil.copytree(world.path("bert"), world.path("kept"))
+        world("bert", "add", "contact", "--case", self.case, "channel=letter",
+              "direction=outgoing", "outcome=message")
+        shutil.rmtree(world.path("bert"))
+        os.rename(world.path("kept"), world.path("bert"))
+        older = self.verbose("bert", "status").err
+        expect("older copy" in older, older)
+        self.verbose("bert", "restore", "--in-place", "--yes")
+        self.learn_keys(new=NEW_PASSPHRASE, bert=PASSPHRASE)
+
+    def quietly(self, store, *words):
+        """Its output, which is not searched: it is the secret itself."""
+        with self.world.start(store, *words) as process:
+            out, err = process.communicate(timeout=60)
+        expect(process.returncode == 0, *words, err)
+        return out.decode()
 
     def check_words(self):
         """Nothing that was said about the work held any of it, nor keys."""
-        search = Search(needles_of([STEM, PASSPHRASE, NEW_PASSPHRASE],
-                                   self.keys))
+        search = Search(needles_of([STEM] + self.secrets, self.keys))
         for number, output in enumerate(self.outputs):
             search.look(f"output {number}: {output[:200]}", output.encode())
         expect(not search.found, search.found)
-        keys = Search(needles_of([PASSPHRASE, NEW_PASSPHRASE], self.keys))
+        keys = Search(needles_of(self.secrets, self.keys))
         for number, output in enumerate(self.world.said):
             keys.look(f"output {number}", output)
         expect(not keys.found, keys.found)
@@ -373,11 +412,10 @@ def nothing_readable_is_left_of_a_working_day(world):
         day.record_everything()
         day.write_notes()
         day.disagree()
-        day.learn_keys()
+        day.learn_keys(hub=PASSPHRASE, anna=PASSPHRASE, bert=PASSPHRASE)
         day.search("after the day's records", [day.case])
         day.be_killed()
         day.look_after()
-        day.keys.update(keys_of(world, "anna", NEW_PASSPHRASE))
         day.search("at the end of the day", [day.case])
         day.check_words()
         print(f"       {day.filled} text fields of the case model were filled")

@@ -194,10 +194,10 @@ Test(witness, follows_a_copy_that_somebody_confirmed)
 
 Test(witness, finds_a_database_that_was_put_back_alone)
 {
-    close_and_run("cp a/casebook.db kept");
+    close_and_run("mkdir kept && cp a/casebook.db* kept");
     open_again();
     record();
-    close_and_run("mv kept a/casebook.db && rm -rf state");
+    close_and_run("cp kept/* a/ && rm -rf state");
     open_again();
     cr_expect(identity().restored && seen().behind);
 }

@@ -61,6 +61,19 @@ cb_exchange_set_fetched(cb_store *store, const cb_stream_id *stream,
 CB_NODISCARD CB_PUBLIC cb_status
 cb_exchange_begin_incarnation(cb_store *store, cb_error *reterr_error);
 
+/*
+ * A store that began anew may have entries of the stream before that were not
+ * sent, and the hub may have some that this store lacks.  Between enter and
+ * leave everything here that speaks of "our own" stream speaks of the first of
+ * such streams, and nothing may be recorded.  Without `ret_can_sign` there is
+ * no key, for everything had been sent.  CB_END where there is none.  After
+ * `done` it is forgotten, and the key with it.
+ */
+CB_NODISCARD CB_PUBLIC cb_status cb_exchange_earlier_enter(
+    cb_store *store, bool *ret_can_sign, cb_error *reterr_error);
+CB_NODISCARD CB_PUBLIC cb_status
+cb_exchange_earlier_leave(cb_store *store, bool done, cb_error *reterr_error);
+
 /* ---------------------------------------------------------------- sending */
 
 /* A run of our own entries whose boundaries never move again. */

@@ -19,6 +19,7 @@
 #ifndef CASEBOUND_SYNC_H
 #define CASEBOUND_SYNC_H
 
+#include <casebound/check.h>
 #include <casebound/store.h>
 
 /* Called now and then, from inside; `total` is 0 where it is not known. */
@@ -113,5 +114,24 @@ CB_NODISCARD CB_PUBLIC cb_status cb_sync_run(cb_store *store,
                                              const cb_sync_options *options,
                                              cb_sync_report *ret_report,
                                              cb_error *reterr_error);
+
+/*
+ * Looks at `outgoing.git` and `incoming.git` of a store that was found sound,
+ * without a network, and adds to the report what cannot be read any more
+ * ("outgoing.damaged", "incoming.damaged").  CB_NO_MEMORY, CB_IN_USE.
+ */
+CB_NODISCARD CB_PUBLIC cb_status cb_sync_check(cb_store *store,
+                                               cb_check_report *report,
+                                               cb_error *reterr_error);
+
+/*
+ * Makes those two again where the report says that they are damaged:
+ * `outgoing.git` from the store's entries, commit by commit the same, the other
+ * empty, for the next sync to fill.  One that may hold evidence of a fork is
+ * left as it is.  CB_NO_MEMORY, CB_IN_USE, CB_NO_SPACE, CB_IO.
+ */
+CB_NODISCARD CB_PUBLIC cb_status cb_sync_repair(cb_store *store,
+                                                cb_check_report *report,
+                                                cb_error *reterr_error);
 
 #endif

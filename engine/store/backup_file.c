@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store/backup_file.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static sqlite3_vfs *base_of(const cb_environment *environment)
+{
+    return sqlite3_vfs_find(
+        environment->base_vfs == NULL ? "unix-excl" : environment->base_vfs);
+}
+
+static cb_status failed(const cb_backup_file *file, int code,
+                        const char *action, cb_error *error)
+{
+    switch (code & 0xff) {
+    case SQLITE_FULL:
+        return cb_error_set(error, CB_NO_SPACE,
+                            "there is no room to %s '%s': the disk is full",
+                            action, file->path);
+    case SQLITE_NOMEM:
+        return cb_error_set(error, CB_NO_MEMORY, "out of memory");
+    case SQLITE_READONLY:
+    case SQLITE_PERM:
+    case SQLITE_CANTOPEN:
+        return cb_error_set(error, CB_PERMISSION, "cannot %s '%s': %s", action,
+                            file->path, sqlite3_errstr(code));
+    default:
+        return cb_error_set(error, CB_IO, "cannot %s '%s': %s", action,
+                            file->path, sqlite3_errstr(code));
+    }
+}
+
+static cb_status open_file(const cb_environment *environment, const char *path,
+                           int flags, cb_backup_file *file, cb_error *error)
+{
+    sqlite3_vfs *base = base_of(environment);
+    sqlite3_int64 size = 0;
+    int code = SQLITE_NOMEM;
+    if (base == NULL) {
+        return cb_error_set(error, CB_FAILED, "SQLite lacks its own VFS");
+    }
+    /* SQLite wants the name until the file is closed. */
+    file->path = malloc((size_t)base->mxPathname + 1);
+    file->file = calloc(1, (size_t)base->szOsFile);
+    if (file->path != NULL) {
+        code =
+            base->xFullPathname(base, path, base->mxPathname + 1, file->path);
+    }
+    /* SQLITE_OK_SYMLINK is a success. */
+    if ((code & 0xff) == SQLITE_OK && file->file != NULL) {
+        /* Of the kinds that SQLite knows, the one that stands alone. */
+        code = base->xOpen(base, file->path, file->file,
+                           SQLITE_OPEN_SUPER_JOURNAL | flags, NULL);
+    }
+    if (code == SQLITE_OK) {
+        code = file->file->pMethods->xFileSize(file->file, &size);
+    }
+    if (code == SQLITE_OK) {
+        file->size = (uint64_t)size;
+        return CB_OK;
+    }
+    cb_status status = file->path == NULL || file->file == NULL
+                           ? cb_error_set(error, CB_NO_MEMORY, "out of memory")
+                           : failed(file, code, "open", error);
+    cb_backup_file_close(file);
+    return status;
+}
+
+cb_status cb_backup_file_make(const cb_environment *environment,
+                              const char *path, cb_backup_file *ret_file,
+                              cb_error *reterr_error)
+{
+    cb_backup_file file = { 0 };
+    cb_status status = environment->replace_file(
+        environment->context, path, (cb_span){ NULL, 0 }, reterr_error);
+    if (status == CB_OK) {
+        status = open_file(environment, path, SQLITE_OPEN_READWRITE, &file,
+                           reterr_error);
+    }
+    if (status == CB_OK) {
+        *ret_file = file;
+    }
+    return status;
+}
+
+cb_status cb_backup_file_open(const cb_environment *environment,
+                              const char *path, cb_backup_file *ret_file,
+                              cb_error *reterr_error)
+{
+    cb_backup_file file = { 0 };
+    cb_file_facts facts = { .kind = CB_FILE_OTHER };
+    cb_status status =
+        environment->look_at(environment->context, path, &facts, reterr_error);
+    if (status == CB_OK && facts.kind != CB_FILE_REGULAR) {
+        status = cb_error_set(reterr_error, CB_INPUT,
+                              "'%s' is not a regular file", path);
+    }
+    if (status == CB_OK) {
+        status = open_file(environment, path, SQLITE_OPEN_READONLY, &file,
+                           reterr_error);
+    }
+    if (status == CB_OK) {
+        *ret_file = file;
+    }
+    return status;
+}
+
+cb_status cb_backup_file_write(cb_backup_file *file, const void *bytes,
+                               size_t size, cb_error *reterr_error)
+{
+    const uint8_t *next = bytes;
+    while (size > 0) {
+        size_t part =
+            size < CB_BACKUP_CHUNK_BYTES ? size : CB_BACKUP_CHUNK_BYTES;
+        int code = file->file->pMethods->xWrite(file->file, next, (int)part,
+                                                (sqlite3_int64)file->offset);
+        if (code != SQLITE_OK) {
+            return failed(file, code, "write", reterr_error);
+        }
+        next += part;
+        file->offset += part;
+        size -= part;
+    }
+    return CB_OK;
+}
+
+cb_status cb_backup_file_read(cb_backup_file *file, void *bytes, size_t size,
+                              cb_error *reterr_error)
+{
+    CB_ASSERT(size <= CB_BACKUP_CHUNK_BYTES);
+    int code = file->file->pMethods->xRead(file->file, bytes, (int)size,
+                                           (sqlite3_int64)file->offset);
+    if (code == SQLITE_IOERR_SHORT_READ) {
+        return cb_error_set(reterr_error, CB_DAMAGED,
+                            "'%s' ends before it should", file->path);
+    }
+    if (code != SQLITE_OK) {
+        return failed(file, code, "read", reterr_error);
+    }
+    file->offset += size;
+    return CB_OK;
+}
+
+cb_status cb_backup_file_flush(cb_backup_file *file, cb_error *reterr_error)
+{
+    int code = file->file->pMethods->xSync(file->file, SQLITE_SYNC_FULL);
+    return code == SQLITE_OK ? CB_OK
+                             : failed(file, code, "write", reterr_error);
+}
+
+void cb_backup_file_close(cb_backup_file *file)
+{
+    if (file->file != NULL && file->file->pMethods != NULL) {
+        (void)file->file->pMethods->xClose(file->file);
+    }
+    free(file->file);
+    free(file->path);
+    *file = (cb_backup_file){ 0 };
+}
