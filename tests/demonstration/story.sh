@@ -254,6 +254,38 @@ branch=$(git -C "$folder/shortened.git" for-each-ref --format='%(refname)' refs/
 git -C "$folder/shortened.git" update-ref "$branch" "$branch~1"
 found "$folder/shortened.git" TAIL
 
+chapter "6. Care: a backup, a bit that flips, a folder that was put back"
+on lind backup "$folder/monday.backup"
+say "The disk changes one bit of Lind's store, and doctor names the page:"
+database=$world/lind/casebook.db
+at=$((4096 * 11 + 700))
+byte=$(od -An -tu1 -j $at -N 1 "$database")
+# shellcheck disable=SC2059 # the format is the byte
+printf "\\$(printf %03o $((byte ^ 4)))" |
+    dd of="$database" bs=1 seek=$at conv=notrunc 2>/dev/null
+on_expect 12 lind doctor
+say "Nothing is guessed. The backup is brought back; a sync sends and fetches the rest."
+mv "$world/lind" "$folder/damaged"
+rm -f "$folder/unlocked.lind"
+on lind restore "$folder/monday.backup"
+unlock lind
+on lind sync
+exchange quietly hub hub merge
+exchange quietly lind sync
+on lind doctor
+if [ "$(fingerprint lind)" != "$same" ]; then
+    echo "the restored store has another case" >&2
+    exit 1
+fi
+say "Then somebody puts back yesterday's copy of the folder over today's:"
+cp -a "$world/lind" "$folder/copy"
+quietly lind add contact --case "$case" --about victim channel=telephone \
+    direction=outgoing outcome=spoke -q >/dev/null
+rm -rf "$world/lind"
+mv "$folder/copy" "$world/lind"
+on_expect 16 lind add contact --case "$case" --about victim channel=letter \
+    direction=outgoing outcome=message
+
 chapter "Done in $(($(date +%s) - begin)) seconds; every copy of the case has the fingerprint $same"
 cat <<END
 
