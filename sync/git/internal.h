@@ -36,6 +36,9 @@ cb_status cb_git_fail(cb_error *error, int code, cb_status otherwise,
 cb_status cb_git_fail_errno(cb_error *error, int number, const char *format,
                             ...) CB_PRINTF(3, 4);
 
+/* memory.c: has libgit2 survive an allocation that fails; libgit2's code. */
+int cb_git_set_memory(void);
+
 /* Takes over a handle; on failure the handle is freed. */
 CB_NODISCARD cb_status cb_git_repository_wrap(
     git_repository *handle, cb_git_repository **ret_repository,

@@ -44,7 +44,10 @@ cb_status cb_git_begin(cb_error *reterr_error)
     (void)sigemptyset(&ignore.sa_mask);
     (void)sigaction(SIGPIPE, &ignore, NULL);
 
-    int code = git_libgit2_init();
+    int code = cb_git_set_memory();
+    if (code == 0) {
+        code = git_libgit2_init();
+    }
     if (code < 0) {
         return cb_git_fail(reterr_error, code, CB_FAILED, "start libgit2");
     }

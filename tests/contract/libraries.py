@@ -25,8 +25,9 @@ RUNTIME = re.compile(r"(libc|libm|libgcc_s|libasan|libubsan|liblsan|libpthread"
                      r"|ld-linux-[-\w]+|libclang_rt[-.\w]*)\.so")
 NOT_OURS = {"_init", "_fini", "mangle_path"}  # the last is gcov's
 # SQLite chains its file systems through the object that registers one; what JSON
-# memory remembers is argued in base/json_memory.c.
-MAY_CHANGE = {"encrypting_vfs", "json_failures", "json_functions_set"}
+# memory remembers is argued in base/json_memory.c, libgit2's in git/memory.c.
+MAY_CHANGE = {"encrypting_vfs", "json_failures", "json_functions_set",
+              "git_reserve"}
 
 
 def output(*command):

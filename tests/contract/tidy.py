@@ -32,7 +32,7 @@ ROOTS = ["engine/include", "sync/include", "schema", "engine", "sync", "cli"]
 # C17 and POSIX, open to everybody.  Whatever is absent needs a home below.
 STANDARD = set("""
     assert.h ctype.h errno.h inttypes.h limits.h math.h signal.h stdalign.h
-    stdarg.h stdbool.h stddef.h stdint.h stdio.h stdlib.h stdnoreturn.h
+    stdarg.h stdatomic.h stdbool.h stddef.h stdint.h stdio.h stdlib.h stdnoreturn.h
     string.h strings.h time.h dirent.h fcntl.h poll.h unistd.h sys/file.h
     sys/mman.h sys/resource.h sys/stat.h sys/statvfs.h sys/time.h sys/types.h
     sys/wait.h""".split())
@@ -47,7 +47,7 @@ HOMES = {
     "git2.h": ["sync/git/"],
     "git2/": ["sync/git/"],
     "keyutils.h": ["engine/store/keyring.c"],
-    "malloc.h": ["engine/base/json_memory.c"],
+    "malloc.h": ["engine/base/json_memory.c", "sync/git/memory.c"],
     "pthread.h": ["engine/base/json_memory.c", "sync/"],
     "spawn.h": ["sync/git/process.c"],
     "sys/socket.h": ["sync/git/process.c"],
