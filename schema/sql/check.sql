@@ -106,9 +106,10 @@ SELECT id, reference, stage, state, fingerprint, entries, conflicts, tasks,
        summary
 FROM case_file WHERE id = :case_id;
 
--- While a store writes to a case the fingerprint is left for the end.
+-- While a store writes to a case the fingerprint, and the number of entries with
+-- it, are left for the end.
 -- name: check_case_file_open
-SELECT id, reference, stage, state, entries, conflicts, tasks, summary
+SELECT id, reference, stage, state, conflicts, tasks, summary
 FROM case_file WHERE id = :case_id;
 
 -- name: check_case_changed
