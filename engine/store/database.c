@@ -112,6 +112,7 @@ static cb_status report_damage(cb_database *database, cb_error *error)
                           database->path);
     cb_error_meaning(error, "nothing was changed, and what was synced is safe "
                             "at the hub");
+    cb_error_next(error, "casebound doctor");
     return status;
 }
 
@@ -253,7 +254,8 @@ static cb_status demand_database(cb_database *database, cb_error *error)
                               database->path);
         cb_error_meaning(error, "it was left as it is; what was synced is "
                                 "safe at the hub");
-        cb_error_next(error, "put back a copy of it from a backup");
+        cb_error_next(error, "casebound doctor; then restore a backup: "
+                             "casebound restore FILE");
     }
     return status;
 }
@@ -269,7 +271,8 @@ static cb_status open_failed(cb_database *database, int code, bool create,
         error, CB_DAMAGED, "the database '%s' is missing", database->path);
     cb_error_meaning(error, "none was made in its place; what was synced is "
                             "safe at the hub");
-    cb_error_next(error, "put back a copy of it from a backup");
+    cb_error_next(error, "casebound doctor; then restore a backup: casebound "
+                         "restore FILE");
     return status;
 }
 

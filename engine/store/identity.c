@@ -54,6 +54,7 @@ static cb_status load_device(cb_store *store, cb_error *error)
         status = cb_error_set(error, CB_DAMAGED,
                               "the store '%s' has lost the keys of its device",
                               store->folder);
+        cb_error_next(error, "casebound doctor");
     }
     return status;
 }
@@ -154,6 +155,7 @@ static cb_status load_time(cb_store *store, cb_error *error)
     } else if (status == CB_END) {
         status = cb_error_set(error, CB_DAMAGED,
                               "the newest entry of this store is missing");
+        cb_error_next(error, "casebound doctor");
     }
     if (status == CB_OK && entry.header.time > store->last_time) {
         store->last_time = entry.header.time;
@@ -194,6 +196,7 @@ static cb_status load_stream(cb_store *store, cb_error *error)
         status = cb_error_set(error, CB_DAMAGED,
                               "the store '%s' has lost its own stream",
                               store->folder);
+        cb_error_next(error, "casebound doctor");
     }
     cb_query_end(&query);
     return status == CB_OK ? load_time(store, error) : status;
@@ -243,6 +246,7 @@ cb_status cb_identity_load(cb_store *store, cb_error *error)
                               "the store '%s' does not say which service it "
                               "belongs to",
                               store->folder);
+        cb_error_next(error, "casebound doctor");
     }
     store->identity.joined = status == CB_OK;
     return status;

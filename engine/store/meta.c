@@ -32,6 +32,7 @@ cb_status cb_meta_get_bytes(cb_store *store, const char *name, void *bytes,
                               "the store's value '%s' does not have the form "
                               "expected",
                               name);
+        cb_error_next(error, "casebound doctor");
     }
     cb_query_end(&query);
     return status;

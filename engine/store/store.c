@@ -128,6 +128,7 @@ static cb_status check_content(cb_store *store, cb_error *error)
                               "unlock.json belongs to",
                               store->folder);
         cb_error_meaning(error, "nothing was changed");
+        cb_error_next(error, "casebound doctor");
     }
     if (status == CB_OK) {
         status = cb_identity_load(store, error);

@@ -282,7 +282,7 @@ cb_status cb_vfs_explain(const struct cb_vfs_damage *damage,
                                        "something other than casebound");
         break;
     }
-    cb_error_next(reterr_error, "copy the folder away as it is, then ask the "
-                                "hub: what was synced is safe there");
+    cb_error_next(reterr_error, "copy the folder away as it is, then: "
+                                "casebound doctor");
     return status;
 }

@@ -105,6 +105,7 @@ static cb_status fill_bundle(cb_hub_round *merge, const cb_tile *tile,
     if (status == CB_OK && bundle.count != tile->width) {
         status = cb_error_set(error, CB_DAMAGED,
                               "the store lacks entries of the hub's log");
+        cb_error_next(error, "casebound doctor");
     }
     cb_buffer_clear(&bundle.leaf);
     return status;

@@ -170,6 +170,7 @@ cb_status cb_mark_get(cb_store *store, const char *name, void *bytes,
     if (status == CB_OK && value.size != size) {
         status = cb_error_set(reterr_error, CB_DAMAGED,
                               "the store's mark '%s' is damaged", name);
+        cb_error_next(reterr_error, "casebound doctor");
     }
     if (status == CB_OK) {
         memcpy(bytes, value.bytes, size);

@@ -115,6 +115,7 @@ static cb_status gather(cb_store *store, const cb_segment_facts *facts,
     if (status == CB_OK && builder->count != facts->count) {
         status = cb_error_set(error, CB_DAMAGED,
                               "the store lacks entries of its own stream");
+        cb_error_next(error, "casebound doctor");
     }
     return status;
 }
@@ -200,6 +201,7 @@ static cb_status make_step(cb_store *store, cb_git_repository *repository,
                               "a segment of this store is not what was sent "
                               "before");
         cb_error_meaning(error, "nothing was sent; the log keeps what it has");
+        cb_error_next(error, "casebound doctor");
         return status;
     }
     step->oid = oid;
