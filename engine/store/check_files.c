@@ -27,7 +27,7 @@ static const struct {
 
 /* Ends of names that something leaves which was cut off. */
 static const char *const leftovers[] = {
-    ".new", ".next", ".partial", ".tmp", "~",
+    ".new", "-next", ".partial", ".tmp", "~", "restoring.db",
 };
 
 static cb_status check_kind(cb_check *check, const char *name,

@@ -62,8 +62,7 @@ static cb_status check_slots(cb_check *check)
     }
     if (status == CB_OK && store->unlock.previous.used) {
         status = cb_check_found(check, CB_CHECK_UNLOCK_ROTATING, &place,
-                                "the store is being written anew under "
-                                "another key");
+                                "another master key is being put in place");
     }
     return status;
 }
@@ -99,10 +98,10 @@ cb_status cb_check_unlock(cb_check *check)
 /* -------------------------------------------------------------------- pages */
 
 struct scan {
-    struct cb_vfs_damage first;
     struct cb_vfs_damage found[CB_CHECK_PAGES_MAX];
     size_t count;
     uint64_t total;
+    uint64_t unreadable; /* pages of the database */
     struct cb_vfs_scrub_result result;
     cb_status status;
     cb_error words;
@@ -115,17 +114,19 @@ static void note_page(void *context, const struct cb_vfs_damage *damage)
         scan->found[scan->count++] = *damage;
     }
     scan->total++;
+    scan->unreadable +=
+        damage->kind == CB_VFS_MAIN && damage->fault == CB_VFS_FAULT_UNREADABLE;
 }
 
-static void scan_pages(const cb_check *check, const char *path,
-                       struct scan *scan)
+static void scan_pages(cb_vfs *vfs, const char *path, struct scan *scan)
 {
     scan->count = 0;
     scan->total = 0;
+    scan->unreadable = 0;
     cb_error_clear(&scan->words);
-    scan->status = cb_vfs_scrub(check->store->database->vfs, path, note_page,
-                                scan, &scan->result, &scan->words);
-    cb_vfs_forget_damage(check->store->database->vfs);
+    scan->status =
+        cb_vfs_scrub(vfs, path, note_page, scan, &scan->result, &scan->words);
+    cb_vfs_forget_damage(vfs);
 }
 
 /* Pages of the log are taken off the list of those that are damaged. */
@@ -186,12 +187,7 @@ static cb_status report_pages(cb_check *check, const struct scan *scan)
 {
     const cb_check_place place = cb_check_at_file(DATABASE);
     cb_status status = CB_OK;
-    uint64_t unreadable = 0;
-    for (size_t i = 0; i < scan->count; i++) {
-        unreadable += scan->found[i].fault == CB_VFS_FAULT_UNREADABLE;
-    }
-    if (unreadable > 0 && unreadable == scan->result.pages &&
-        scan->result.pages <= CB_CHECK_PAGES_MAX) {
+    if (scan->unreadable > 0 && scan->unreadable == scan->result.pages) {
         check->report->unfinished = true;
         return cb_check_found(check, CB_CHECK_DATABASE_FOREIGN, &place,
                               "no page of '" DATABASE "' opens with the key of "
@@ -283,7 +279,7 @@ static cb_status check_all(cb_check *check, const char *path, struct scan *scan)
     if (status != CB_OK) {
         return status;
     }
-    scan_pages(check, path, scan);
+    scan_pages(check->store->database->vfs, path, scan);
     check->report->checked.pages = scan->result.pages;
     if (scan->status != CB_OK) {
         check->readable = false;
@@ -295,7 +291,7 @@ static cb_status check_all(cb_check *check, const char *path, struct scan *scan)
     log_sound = log_sound && cb_check_seen(check, CB_CHECK_LOG_DAMAGED) == 0;
     if (status == CB_OK && frames > 0 && log_sound && scan->total == 0 &&
         empty_log(check)) {
-        scan_pages(check, path, scan);
+        scan_pages(check->store->database->vfs, path, scan);
         status = scan->status == CB_OK ? CB_OK : report_head(check, scan);
     }
     if (status == CB_OK) {
@@ -308,6 +304,47 @@ static cb_status check_all(cb_check *check, const char *path, struct scan *scan)
         check->report->unfinished = true;
     }
     return status;
+}
+
+static cb_status scan_under(cb_check *check, const cb_secret *key,
+                            const char *path, struct scan *scan)
+{
+    cb_vfs *vfs = NULL;
+    cb_status status =
+        cb_vfs_create(check->environment, key, cb_database_best_cipher(), &vfs,
+                      &check->error);
+    if (status == CB_OK) {
+        scan_pages(vfs, path, scan);
+    }
+    cb_vfs_destroy(vfs);
+    return status;
+}
+
+/*
+ * While the master key is being replaced the database is the old one or the
+ * new one, and what stands beside it may be the other's: only the pages can be
+ * looked at.  The next opening goes on with it.
+ */
+static cb_status check_rotating(cb_check *check, const char *path,
+                                struct scan *scan)
+{
+    cb_secret *previous = NULL;
+    cb_store *store = check->store;
+    check->report->unfinished = true;
+    cb_status status = scan_under(check, store->master_key, path, scan);
+    if (status == CB_OK && scan->status == CB_OK &&
+        scan->unreadable == scan->result.pages &&
+        cb_unlock_take_previous(&store->unlock, store->master_key, &previous,
+                                NULL) == CB_OK) {
+        status = scan_under(check, previous, path, scan);
+    }
+    cb_secret_destroy(previous);
+    check->report->checked.pages = scan->result.pages;
+    if (status != CB_OK) {
+        return status;
+    }
+    return scan->status == CB_OK ? report_pages(check, scan)
+                                 : report_head(check, scan);
 }
 
 static cb_status open_to_look(cb_check *check, const char *path)
@@ -357,9 +394,13 @@ cb_status cb_check_pages(cb_check *check)
         goto out;
     }
     scan = calloc(1, sizeof *scan);
-    status = scan == NULL
-                 ? cb_error_set(&check->error, CB_NO_MEMORY, "out of memory")
-                 : open_to_look(check, path);
+    if (scan == NULL) {
+        status = cb_error_set(&check->error, CB_NO_MEMORY, "out of memory");
+    } else if (check->store->unlock.previous.used) {
+        status = check_rotating(check, path, scan);
+    } else {
+        status = open_to_look(check, path);
+    }
     if (status == CB_OK && check->store->database != NULL) {
         status = check_all(check, path, scan);
     }

@@ -10,6 +10,7 @@
 #include "support/expect.h"
 #include "support/rotate_kit.h"
 #include "support/vfs_fixture.h"
+#include <casebound/check.h>
 
 TestSuite(rotate, .init = rotate_kit_begin, .fini = rotate_kit_end,
           .timeout = 300);
@@ -127,10 +128,29 @@ static void copy_folder(const char *from, const char *to)
     cr_assert(system(command) == 0);
 }
 
+/* A look finds nothing damaged at any moment, and is in nobody's way. */
+static void expect_sound(const char *what, int point)
+{
+    cb_check_report *report = NULL;
+    const cb_check_options options = { .store = &the.options,
+                                       .passphrase = the.kit.passphrase,
+                                       .repair = true };
+    cb_error_clear(test_error());
+    cb_status status = cb_store_check(&options, &report, test_error());
+    cr_assert(status == CB_OK, "%s %d: %s", what, point, test_describe(status));
+    for (size_t i = 0; i < cb_check_finding_count(report); i++) {
+        const cb_finding *finding = cb_check_finding(report, i);
+        cr_expect(finding->severity == CB_SEVERITY_INFORMATION, "%s %d: %s: %s",
+                  what, point, finding->code, finding->what);
+    }
+    cb_check_report_destroy(report);
+}
+
 /* Opens, everything is there, one recovery key of the two holds, no rubbish. */
 static bool expect_whole(const char *what, int point)
 {
     cb_store *store = NULL;
+    expect_sound(what, point);
     cb_error_clear(test_error());
     cb_status status =
         cb_store_open(&the.options, the.kit.passphrase, &store, test_error());

@@ -7,7 +7,9 @@
 #include "support/crash_point.h"
 #include "support/expect.h"
 #include "support/store_kit.h"
+
 #include "vectors/frozen.h"
+#include <casebound/check.h>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -116,6 +118,39 @@ Test(frozen_stores, show_what_they_showed_and_take_more, .init = begin,
         const cb_hash again = store_kit_fingerprint(store, &case_id);
         expect_bytes(&again, sizeof again, &fingerprint, sizeof fingerprint);
         cb_store_close(store);
+    }
+}
+
+static void expect_sound(const char *name)
+{
+    char path[STORE_KIT_PATH_BYTES];
+    cb_check_report *report = NULL;
+    const cb_store_options store =
+        store_kit_options(&kit, store_kit_path(&kit, name, path));
+    const cb_check_options options = { .store = &store,
+                                       .passphrase = kit.passphrase };
+    expect_ok(cb_store_check(&options, &report, test_error()));
+    for (size_t i = 0; i < cb_check_finding_count(report); i++) {
+        const cb_finding *finding = cb_check_finding(report, i);
+        cr_expect(finding->severity != CB_SEVERITY_DAMAGE, "%s: %s: %s", name,
+                  finding->code, finding->what);
+    }
+    expect_status(CB_OK, cb_check_outcome(report, test_error()));
+    cb_check_report_destroy(report);
+}
+
+/* Before and after it was brought to the present form, by the check itself. */
+Test(frozen_stores, are_sound_to_a_check, .init = begin, .fini = end,
+     .timeout = 60)
+{
+    for (size_t i = 0; i < FROZEN_COUNT * 3; i++) {
+        if (can_open(i / 3)) {
+            copy_store(i / 3, names[i % 3]);
+            expect_sound(names[i % 3]);
+            expect_sound(names[i % 3]);
+            cb_store_close(store_kit_open(&kit, names[i % 3]));
+            expect_sound(names[i % 3]);
+        }
     }
 }
 
