@@ -17,8 +17,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define COPY_NAME      "backup.db"
-#define PART_SUFFIX    ".part"
+#define COPY_NAME   "backup.db"
+#define PART_SUFFIX ".part"
 
 struct work {
     cb_store *store;
