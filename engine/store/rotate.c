@@ -73,6 +73,7 @@ static void remove_beside(const cb_environment *environment, const char *path)
     }
 }
 
+/* Only of a database that nobody can have open. */
 static void remove_database(const cb_environment *environment, const char *path)
 {
     (void)environment->remove_file(environment->context, path, NULL);
@@ -205,14 +206,26 @@ static int look_around(void *context)
     return wanted->is_stopped != NULL && wanted->is_stopped(wanted->context);
 }
 
+/* The cipher stays what it is: it may have been chosen for another machine. */
+static enum cb_vfs_cipher present_cipher(const struct rotation *rotation)
+{
+    struct cb_vfs_scrub_result result = { 0 };
+    cb_vfs *vfs = rotation->store->database->vfs;
+    cb_status status =
+        cb_vfs_scrub(vfs, rotation->path, NULL, NULL, &result, NULL);
+    cb_vfs_forget_damage(vfs);
+    return status == CB_OK ? result.cipher : cb_database_best_cipher();
+}
+
 static cb_status copy(struct rotation *rotation, const cb_secret *fresh,
                       cb_error *error)
 {
     cb_database *database = rotation->store->database;
+    enum cb_vfs_cipher cipher = present_cipher(rotation);
     sqlite3_progress_handler(database->connection, STEPS, look_around,
                              rotation);
-    cb_status status = cb_database_copy(database, rotation->next_path, fresh,
-                                        cb_database_best_cipher(), error);
+    cb_status status =
+        cb_database_copy(database, rotation->next_path, fresh, cipher, error);
     sqlite3_progress_handler(database->connection, 0, NULL, NULL);
     return status;
 }

@@ -3,6 +3,8 @@
  * Stores as released versions made them open for ever: see stores/README.md.
  * Nobody opens the kept ones themselves; each test has a copy.
  */
+#include <casebound/recovery.h>
+
 #include "store/internal.h"
 #include "support/crash_point.h"
 #include "support/expect.h"
@@ -177,6 +179,54 @@ Test(frozen_stores, go_on_exchanging, .init = begin, .fini = end, .timeout = 60)
         cb_store_close(killed);
         cb_store_close(field);
         cb_store_close(hub);
+    }
+}
+
+/* What unlock.json could not say in its first version. */
+Test(frozen_stores, take_a_recovery_key_and_another_master_key, .init = begin,
+     .fini = end, .timeout = 60)
+{
+    for (size_t i = 0; i < FROZEN_COUNT; i++) {
+        char path[STORE_KIT_PATH_BYTES];
+        cb_store_keys keys;
+        cb_secret *recovery = NULL;
+        struct cb_vfs_scrub_result scrubbed = { 0 };
+        const cb_store_options options =
+            store_kit_options(&kit, store_kit_path(&kit, "field", path));
+        if (!can_open(i)) {
+            continue;
+        }
+        copy_store(i, "field");
+        expect_ok(cb_recovery_make(&kit.environment, &recovery, test_error()));
+        cb_store *store = store_kit_open(&kit, "field");
+        cb_store_describe_keys(store, &keys);
+        cr_expect(keys.version == 1 && !keys.recovery && !keys.altered);
+        expect_ok(cb_store_set_recovery(store, &options, kit.passphrase,
+                                        recovery, test_error()));
+        cb_store_describe_keys(store, &keys);
+        cr_expect(keys.version == 2 && keys.recovery);
+        cb_store_close(store);
+        expect_ok(
+            cb_store_open_recovery(&options, recovery, &store, test_error()));
+        cb_store_close(store);
+
+        copy_store(i, "field");
+        store = store_kit_open(&kit, "field");
+        const cb_rotation rotation = { .passphrase = kit.passphrase,
+                                       .recovery_key = recovery };
+        expect_ok(cb_store_rotate(store, &options, &rotation, test_error()));
+        expect_all_there(store, i, "field");
+        cr_expect(head_of(store) > 0);
+        /* The cipher is not changed by the way. */
+        expect_ok(cb_vfs_scrub(store->database->vfs, store->database->path,
+                               NULL, NULL, &scrubbed, test_error()));
+        cr_expect(scrubbed.cipher == frozen[i].cipher);
+        cb_store_close(store);
+        expect_ok(
+            cb_store_open_recovery(&options, recovery, &store, test_error()));
+        expect_all_there(store, i, "field");
+        cb_store_close(store);
+        cb_secret_destroy(recovery);
     }
 }
 
