@@ -451,8 +451,9 @@ static int wal_read(sqlite3_file *handle, void *bytes, int amount,
     if (within == 0 && (size_t)amount == size) {
         return read_frame(file, index, bytes, size);
     }
+    /* Less than a page: who opened the file before its page size was set. */
     bool page = within == FRAME_HEADER_BYTES &&
-                (size_t)amount == size - FRAME_HEADER_BYTES;
+                (size_t)amount <= size - FRAME_HEADER_BYTES;
     bool checksum = within == CHECKSUM_OFFSET && amount == CHECKSUM_BYTES;
     bool header = within == 0 && amount == FRAME_HEADER_BYTES;
     if (!page && !checksum && !header) {

@@ -244,6 +244,27 @@ static void commit_for_ever(struct vfs_fixture *fixture, const char *mode,
     }
 }
 
+/* Found by SQLite's own tests (wal-22): the second guesses the page size. */
+Test(vfs, serves_who_opened_the_file_while_it_was_empty)
+{
+    static const int sizes[] = { 512, 2048, 65536 };
+    for (size_t i = 0; i < 3; i++) {
+        char sql[100];
+        struct vfs_fixture *fixture = vfs_fixture_create(ciphers[i % 2]);
+        sqlite3 *first = vfs_fixture_open(fixture, "a.db", NULL);
+        sqlite3 *second = vfs_fixture_open(fixture, "a.db", NULL);
+        snprintf(sql, sizeof sql,
+                 "PRAGMA page_size=%d; PRAGMA journal_mode=WAL", sizes[i]);
+        sql_must(first, sql);
+        sql_must(first, "CREATE TABLE t(x); INSERT INTO t VALUES(7)");
+        expect_int(sql_int(second, "SELECT x FROM t"), 7);
+        expect_int(sql_int(second, "PRAGMA page_size"), sizes[i]);
+        sqlite3_close(second);
+        sqlite3_close(first);
+        vfs_fixture_destroy(fixture);
+    }
+}
+
 Test(vfs, keeps_what_was_committed_when_killed)
 {
     for (size_t m = 0; m < 2; m++) {
