@@ -212,6 +212,15 @@ def memory_folder():
         raise Skip("there is no /dev/shm to write to") from error
 
 
+def read_of_process(process, name):
+    """What /proc tells of it; nothing where even we may not look in."""
+    try:
+        with open(f"/proc/{process}/{name}", "rb") as file:
+            return file.read()
+    except PermissionError:
+        return b""
+
+
 def short_id(text):
     match = re.search(r"^[0-9a-f]{8}$", text, re.M)
     expect(match, "no id in", text)

@@ -94,8 +94,8 @@ def keys_lie_in_locked_memory(world):
 def the_command_line_and_the_environment_hold_no_secret(world):
     process = at_work(world)
     for name in ("cmdline", "environ"):
-        with open(f"/proc/{process.pid}/{name}", "rb") as file:
-            expect(PASSPHRASE.encode() not in file.read(), name)
+        content = command_kit.read_of_process(process.pid, name)
+        expect(PASSPHRASE.encode() not in content, name)
     stop(process, signal.SIGKILL)
 
 

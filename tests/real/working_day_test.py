@@ -288,8 +288,7 @@ class Day:
             process.stdin.flush()
             time.sleep(0.4)
             for name in ("cmdline", "environ"):
-                with open(f"/proc/{process.pid}/{name}", "rb") as file:
-                    content = file.read()
+                content = command_kit.read_of_process(process.pid, name)
                 expect(STEM.encode() not in content and
                        PASSPHRASE.encode() not in content, name)
             self.search("with a command at work")
