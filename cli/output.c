@@ -11,6 +11,7 @@
 
 #define MESSAGE_BYTES_MAX ((size_t)1 << 20)
 #define TABLE_BYTES_MAX   ((size_t)64 << 20)
+#define PLAIN_BYTES       2048
 
 static const char *role_start(cb_cli_role role)
 {
@@ -40,6 +41,18 @@ static void write_text(FILE *file, const char *text, size_t size)
     (void)fwrite(text, 1, size, file);
 }
 
+/*
+ * Where no memory can be had, the words come out all the same: as much of them
+ * as the stack holds, and of that only what needs no looking at.
+ */
+static void write_plainly(FILE *file, const char *text)
+{
+    for (const char *c = text; *c != '\0'; c++) {
+        const bool plain = (*c >= ' ' && *c < 0x7f) || *c == '\n';
+        write_text(file, plain ? c : "?", 1);
+    }
+}
+
 static CB_PRINTF(2, 0) void append_formatted(cb_buffer *out, const char *format,
                                              va_list arguments)
 {
@@ -67,13 +80,22 @@ static CB_PRINTF(4, 0) void print_formatted(FILE *file, bool has_colour,
     const char *end = start[0] == '\0' ? "" : "\033[0m";
     cb_buffer raw;
     cb_buffer clean;
+    va_list again;
+    va_copy(again, arguments);
     cb_buffer_init(&raw, MESSAGE_BYTES_MAX);
     cb_buffer_init(&clean, MESSAGE_BYTES_MAX * 8);
     append_formatted(&raw, format, arguments);
     cb_cli_clean_lines(&clean, cb_span_of_buffer(&raw), 0);
     write_text(file, start, strlen(start));
-    write_text(file, cb_buffer_text(&clean), clean.size);
+    if (raw.failure == CB_NO_MEMORY || clean.failure == CB_NO_MEMORY) {
+        char text[PLAIN_BYTES];
+        (void)vsnprintf(text, sizeof text, format, again);
+        write_plainly(file, text);
+    } else {
+        write_text(file, cb_buffer_text(&clean), clean.size);
+    }
     write_text(file, end, strlen(end));
+    va_end(again);
     cb_buffer_clear(&raw);
     cb_buffer_clear(&clean);
 }
@@ -250,8 +272,15 @@ static void report_part(const cb_cli_session *session, cb_cli_role role,
     cb_buffer line;
     cb_buffer_init(&line, MESSAGE_BYTES_MAX);
     cb_cli_clean(&line, cb_span_of_text(text));
-    (void)fprintf(err, "%s%s%s%s\n", lead, start, cb_buffer_text(&line),
-                  start[0] == '\0' ? "" : "\033[0m");
+    write_text(err, lead, strlen(lead));
+    write_text(err, start, strlen(start));
+    if (line.failure == CB_OK) {
+        write_text(err, cb_buffer_text(&line), line.size);
+    } else {
+        write_plainly(err, text);
+    }
+    write_text(err, start[0] == '\0' ? "\n" : "\033[0m\n",
+               start[0] == '\0' ? 1 : 5);
     cb_buffer_clear(&line);
 }
 
@@ -274,6 +303,7 @@ static void report_json(const cb_cli_session *session, const cb_error *error,
     }
     if (object == NULL || !print_json(session->world->err, object, 0)) {
         report_part(session, CB_CLI_BAD, "casebound: ", error->what);
+        report_part(session, CB_CLI_PLAIN, "    next: ", next);
     }
     json_decref(object);
 }
