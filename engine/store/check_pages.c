@@ -347,16 +347,15 @@ static cb_status check_rotating(cb_check *check, const char *path,
                                  : report_head(check, scan);
 }
 
-static cb_status open_to_look(cb_check *check, const char *path)
+static cb_status open_to_look(cb_check *check, const char *path,
+                              struct scan *scan)
 {
     const cb_store_options *options = check->options->store;
     const cb_patience patience = { options->waiting, options->waiting_context };
-    const cb_check_place place = cb_check_at_file(DATABASE);
-    cb_error words = { .status = CB_OK };
-    cb_status status =
+    scan->status =
         cb_database_look(check->environment, path, check->store->master_key,
-                         &patience, &check->store->database, &words);
-    return cb_check_bear(check, status, &words, &place, "'" DATABASE "'");
+                         &patience, &check->store->database, &scan->words);
+    return scan->status == CB_OK ? CB_OK : report_head(check, scan);
 }
 
 static cb_status report_cipher(cb_check *check, const struct scan *scan)
@@ -399,7 +398,7 @@ cb_status cb_check_pages(cb_check *check)
     } else if (check->store->unlock.previous.used) {
         status = check_rotating(check, path, scan);
     } else {
-        status = open_to_look(check, path);
+        status = open_to_look(check, path, scan);
     }
     if (status == CB_OK && check->store->database != NULL) {
         status = check_all(check, path, scan);

@@ -389,6 +389,7 @@ static json_t *describe_lists(const cb_check_report *report, json_t *counts)
 cb_status cb_check_document(const cb_check_report *report,
                             json_t **ret_document, cb_error *reterr_error)
 {
+    const uint64_t failures = cb_json_failures();
     json_t *counts = json_object();
     json_t *lists = describe_lists(report, counts);
     const char *refused = cb_check_repair_refused(report);
@@ -404,7 +405,8 @@ cb_status cb_check_document(const cb_check_report *report,
         (json_int_t)report->checked.cases, "counts", counts, "refused",
         refused);
     if (document == NULL || lists == NULL ||
-        json_object_update(document, lists) != 0) {
+        json_object_update(document, lists) != 0 ||
+        cb_json_failures() != failures) {
         json_decref(document);
         json_decref(lists);
         return cb_error_set(reterr_error, CB_NO_MEMORY, "out of memory");

@@ -166,6 +166,29 @@ static void put_back_database(void)
     free(old);
 }
 
+/* Rot in the sum that tells rot from a wrong passphrase. */
+static void rot_unlock(void)
+{
+    size_t size = 0;
+    uint8_t *bytes = check_read("x", "unlock.json", &size);
+    bytes[size] = '\0';
+    char *sum = strstr((char *)bytes, "\"sum\":\"");
+    cr_assert(sum != NULL, "%s", (char *)bytes);
+    sum[7] = sum[7] == '0' ? '1' : '0';
+    check_write("x", "unlock.json", bytes, size);
+    free(bytes);
+}
+
+static void set_clock_back(void)
+{
+    kit.now_ms -= INT64_C(10) * 3600 * 1000;
+}
+
+static void unset_clock(void)
+{
+    kit.now_ms = 0;
+}
+
 static void open_to_others(void)
 {
     cr_assert(chmod(path_in("x", "casebook.db"), 0644) == 0);
@@ -219,6 +242,10 @@ static const struct row {
     { "another store's unlock.json", take_unlock, "database.foreign",
       "casebook.db", 0, CB_DAMAGED },
     { "open to others", open_to_others, "file.mode", "casebook.db", 0, CB_OK },
+    { "rot in unlock.json", rot_unlock, "unlock.rotten", "unlock.json", 0,
+      CB_OK },
+    { "a clock behind", set_clock_back, "clock.behind", "", 0, CB_OK },
+    { "a clock never set", unset_clock, "clock.unset", "", 0, CB_OK },
     { "something left over", leave_over, "file.leftover", "unlock.json.new", 0,
       CB_OK },
 };
@@ -252,9 +279,11 @@ static uint8_t *read_database(size_t *ret_size)
 Test(check_file, every_change_of_a_file_is_named_and_left, .init = check_begin,
      .fini = check_end, .timeout = 300)
 {
+    const int64_t now_ms = kit.now_ms;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         size_t size = 0;
         size_t size_after = 0;
+        kit.now_ms = now_ms;
         check_copy("anna", "x");
         rows[i].damage();
         uint8_t *before = read_database(&size);

@@ -243,6 +243,13 @@ Test(frozen_stores, name_the_cipher_that_a_machine_lacks, .init = begin,
     expect_status(CB_REFUSED, cb_store_open(&options, kit.passphrase, &store,
                                             test_error()));
     expect_contains(test_error()->what, "cipher");
+    cb_check_report *report = NULL;
+    const cb_check_options check = { .store = &options,
+                                     .passphrase = kit.passphrase };
+    expect_ok(cb_store_check(&check, &report, test_error()));
+    cr_expect(cb_check_count_of(report, "cipher.missing") == 1);
+    expect_status(CB_UNCHECKED, cb_check_outcome(report, test_error()));
+    cb_check_report_destroy(report);
 
     copy_store(1, "field");
     expect_ok(cb_store_open(&options, kit.passphrase, &store, test_error()));
