@@ -77,6 +77,7 @@ const char *crash_follow(story_world *story, const story_step *step,
     }
     if (problem == NULL) {
         const bool joined = found->joined || strcmp(step->name, "join") == 0 ||
+                            strcmp(step->name, "restore") == 0 ||
                             strcmp(step->name, "hub init") == 0;
         problem =
             run(story, joined ? &another_case : &another_request, step->store);

@@ -16,8 +16,10 @@
  * witness, which may be behind, and what is on its way to its name. */
 static bool is_whole(const char *path)
 {
-    static const char *const others[] = { "/casebook.db", ".git/", "/witness",
-                                          ".witness",     ".new",  "/log/" };
+    static const char *const others[] = {
+        "/casebook.db", "/backup.db", "/restoring.db", ".git/", "/witness",
+        ".witness",     ".new",       ".part",         "/log/"
+    };
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
         if (strstr(path, others[i]) != NULL) {
             return false;

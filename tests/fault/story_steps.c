@@ -89,6 +89,8 @@ const story_step story_steps[] = {
       .arguments = { "conflicts", NULL } },
     TEST("kwame", "resolve", "resolve", "$conflict", "--keep", "1", "--why",
          "rang and asked"),
+    AGAIN("kwame", "backup", "backup", "--replace", "kwame.backup"),
+    AGAIN("spare", "restore", "restore", "kwame.backup"),
     TEST("kwame", "recovery new", "recovery", "new", "-o", "kwame.paper"),
     AGAIN("kwame", "key rotate", "key", "rotate", "--yes", "--drop-recovery"),
     AGAIN("kwame", "passphrase", "passphrase"),

@@ -192,6 +192,28 @@ Test(witness, follows_a_copy_that_somebody_confirmed)
     cr_expect(same_stream(&fresh));
 }
 
+/* Its hash does not hang on the master key. */
+Test(witness, finds_a_folder_from_before_the_master_key_was_replaced)
+{
+    char folder[STORE_KIT_PATH_BYTES];
+    char outside[STORE_KIT_PATH_BYTES];
+    const cb_store_options made = options(folder, outside);
+    const cb_rotation rotation = { .passphrase = kit.passphrase };
+    record();
+    close_and_run("cp -a a kept");
+    open_again();
+    expect_ok(cb_store_rotate(store, &made, &rotation, test_error()));
+    open_again();
+    cr_expect(!identity().restored && seen().inside == CB_WITNESS_CURRENT &&
+              seen().outside == CB_WITNESS_CURRENT);
+    record();
+    open_again();
+    cr_expect(!identity().restored);
+    close_and_run("rm -r a && mv kept a");
+    open_again();
+    cr_expect(identity().restored && seen().missing == 1);
+}
+
 Test(witness, finds_a_database_that_was_put_back_alone)
 {
     close_and_run("mkdir kept && cp a/casebook.db* kept");
