@@ -22,8 +22,8 @@ cb_status cb_compartment_read(cb_store *store, const cb_query *query,
                        sizeof found.person.bytes) ||
         !cb_query_copy(query, 3, cb_secret_bytes(store->key_in_use),
                        CB_KEY_BYTES)) {
-        cb_status status = cb_error_set(error, CB_DAMAGED,
-                                        "a key of this store is damaged");
+        cb_status status =
+            cb_error_set(error, CB_DAMAGED, "a key of this store is damaged");
         cb_error_next(error, "casebound doctor");
         return status;
     }
