@@ -25,9 +25,9 @@ class Scene:
     def __init__(self, world):
         self.world = world
         self.begin = time.time() - 1
+        self.case = world.service()
         self.runtime = command_kit.memory_folder()
         world.environment["XDG_RUNTIME_DIR"] = self.runtime
-        self.case = world.service()
 
     def __enter__(self):
         return self
