@@ -158,6 +158,8 @@ const char *cb_check_change_words(enum cb_check_change change);
 /* ---- check_roster.c, check_state.c: also for a repair */
 /* Replays the roster's entries into its tables; in a transaction. */
 cb_status cb_check_replay_roster(cb_check *check, cb_error *words);
+/* A disk that cannot be written lets nothing be tried; notes it. */
+cb_status cb_check_may_try(cb_check *check, bool *ret_may);
 /* Compares one case with a fresh fold; nothing of that stays. */
 cb_status cb_check_case(cb_check *check, const cb_case_id *case_id);
 /* Writes what follows from a case's entries, and nothing else; likewise. */

@@ -238,10 +238,20 @@ static cb_status open_log(cb_check *check, bool *ret_sound)
     cb_check_place place = cb_check_at_file(LOG);
     cb_error words = { .status = CB_OK };
     int version = 0;
+    uint64_t frames = 0;
     cb_status status = cb_database_version(database, &version, &words);
+    /* Without a log to read, SQLite need not make one. */
+    if (status == CB_PERMISSION &&
+        cb_vfs_log_pages(database->vfs, database->path, NULL, NULL, &frames,
+                         NULL) == CB_OK &&
+        frames == 0 && cb_database_look_frozen(database, NULL) == CB_OK) {
+        cb_error_clear(&words);
+        status = cb_database_version(database, &version, &words);
+    }
     *ret_sound = status == CB_OK;
     check->readable = status == CB_OK && version > 0;
-    if (status == CB_IN_USE || status == CB_NO_MEMORY) {
+    if (status == CB_IN_USE || status == CB_NO_MEMORY ||
+        status == CB_PERMISSION) {
         check->error = words;
         return status;
     }

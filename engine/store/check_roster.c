@@ -305,11 +305,13 @@ cb_status cb_check_roster(cb_check *check)
     cb_savepoint savepoint;
     cb_error words = { .status = CB_OK };
     cb_store *store = check->store;
-    if (!check->has_loaded) {
-        return CB_OK;
+    bool may = false;
+    cb_status status =
+        check->has_loaded ? cb_check_may_try(check, &may) : CB_OK;
+    if (status == CB_OK && may) {
+        status = cb_check_step(check, "checking the roster", 0, 0);
     }
-    cb_status status = cb_check_step(check, "checking the roster", 0, 0);
-    if (status != CB_OK) {
+    if (status != CB_OK || !may) {
         return status;
     }
     bool own = !cb_database_in_transaction(store->database);

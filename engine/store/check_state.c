@@ -226,10 +226,17 @@ static cb_status count_cases(cb_check *check, uint64_t *ret_total,
     return status;
 }
 
-/* A disk that cannot be written lets nothing be tried. */
-static bool may_try(cb_check *check)
+/* Said once, whichever step asks first. */
+cb_status cb_check_may_try(cb_check *check, bool *ret_may)
 {
-    return sqlite3_db_readonly(check->store->database->connection, "main") == 0;
+    *ret_may =
+        sqlite3_db_readonly(check->store->database->connection, "main") == 0;
+    if (*ret_may || cb_check_seen(check, CB_CHECK_STATE_UNCHECKED) > 0) {
+        return CB_OK;
+    }
+    check->report->unfinished = true;
+    return cb_check_found(check, CB_CHECK_STATE_UNCHECKED, NULL,
+                          "the disk of the store cannot be written to");
 }
 
 cb_status cb_check_state(cb_check *check)
@@ -237,12 +244,13 @@ cb_status cb_check_state(cb_check *check)
     cb_case_id case_id = { { 0 } };
     cb_error words = { .status = CB_OK };
     uint64_t total = 0;
-    if (!check->has_loaded || !may_try(check)) {
-        check->report->unfinished =
-            check->report->unfinished || (check->has_loaded && !may_try(check));
-        return CB_OK;
+    bool may = false;
+    cb_status status =
+        check->has_loaded ? cb_check_may_try(check, &may) : CB_OK;
+    if (status != CB_OK || !may) {
+        return status;
     }
-    cb_status status = count_cases(check, &total, &words);
+    status = count_cases(check, &total, &words);
     if (status == CB_OK) {
         status = next_case(check, &case_id, &words);
     }

@@ -95,6 +95,12 @@ CB_NODISCARD cb_status cb_database_look(const cb_environment *environment,
                                         const cb_patience *patience,
                                         cb_database **ret_database,
                                         cb_error *reterr_error);
+/*
+ * The same on a disk that cannot be written, where there is no log: SQLite
+ * would make one.  Only while no statement of it was used.
+ */
+CB_NODISCARD cb_status cb_database_look_frozen(cb_database *database,
+                                               cb_error *reterr_error);
 /* Its log may go when it is closed, as with any other. */
 void cb_database_settle_on_close(cb_database *database);
 
