@@ -206,6 +206,7 @@ cb_status cb_cli_open_store(cb_cli_session *session, cb_cli_mode mode)
     cb_store *store = NULL;
     cb_status status = cb_cli_store_options(session, &folder, &options);
     if (status == CB_OK) {
+        options.read_only = mode == CB_CLI_READ;
         status = open_any(session, &options, &store);
     }
     if (status == CB_OK) {

@@ -318,8 +318,8 @@ cb_status cb_backup_unseal(const cb_environment *environment, const char *path,
 void cb_backup_remove_database(const cb_environment *environment,
                                const char *path)
 {
-    static const char *const suffixes[] = { "", "-wal", "-journal", "-shm",
-                                            "-pages" };
+    static const char *const suffixes[] = { "",     "-wal",   "-journal",
+                                            "-shm", "-pages", "-readers" };
     for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++) {
         cb_buffer name;
         cb_buffer_init(&name, 8192);

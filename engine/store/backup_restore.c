@@ -52,10 +52,13 @@ struct content {
 
 static cb_status look_at_name(void *context, const char *name, cb_error *error)
 {
-    static const char *const made[] = {
-        DATABASE_NAME,          DATABASE_NAME "-wal", DATABASE_NAME "-journal",
-        DATABASE_NAME "-pages", DATABASE_NAME ".new", "unlock.json.new"
-    };
+    static const char *const made[] = { DATABASE_NAME,
+                                        DATABASE_NAME "-wal",
+                                        DATABASE_NAME "-journal",
+                                        DATABASE_NAME "-pages",
+                                        DATABASE_NAME "-readers",
+                                        DATABASE_NAME ".new",
+                                        "unlock.json.new" };
     struct content *content = context;
     (void)error;
     if (strncmp(name, RESTORING_NAME, sizeof RESTORING_NAME - 1) == 0) {

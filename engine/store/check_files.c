@@ -20,6 +20,7 @@ static const struct {
     { "casebook.db-wal", false, CB_FILE_REGULAR },
     { "casebook.db-journal", false, CB_FILE_REGULAR },
     { "casebook.db-pages", false, CB_FILE_REGULAR },
+    { "casebook.db-readers", false, CB_FILE_REGULAR },
     { "witness", false, CB_FILE_REGULAR },
     { "outgoing.git", false, CB_FILE_FOLDER },
     { "incoming.git", false, CB_FILE_FOLDER },

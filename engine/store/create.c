@@ -15,9 +15,9 @@ static void remove_unfinished(const cb_environment *environment,
                               const char *folder)
 {
     static const char *const names[] = {
-        "casebook.db-wal",   "casebook.db-journal",
-        "casebook.db-pages", "casebook.db",
-        "witness",           CB_UNLOCK_BEGUN
+        "casebook.db-wal",     "casebook.db-journal", "casebook.db-pages",
+        "casebook.db-readers", "casebook.db",         "witness",
+        CB_UNLOCK_BEGUN
     };
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         char *path = cb_store_path(folder, names[i]);

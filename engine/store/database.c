@@ -35,6 +35,29 @@ static int compare_statements(const void *a, const void *b)
     return cb_statement_compare(left, right->name, right->name_size);
 }
 
+/*
+ * A reader's: the index of the log is in its own memory, and its close must not
+ * touch the log of the one that writes.
+ */
+static const char reading_policy[] = "PRAGMA locking_mode=EXCLUSIVE;"
+                                     "PRAGMA query_only=ON;"
+                                     "PRAGMA cache_size=-65536;"
+                                     "PRAGMA temp_store=MEMORY;"
+                                     "PRAGMA mmap_size=0;"
+                                     "PRAGMA trusted_schema=OFF;"
+                                     "PRAGMA cell_size_check=ON;";
+
+#define LOST_ATTEMPTS 5
+#define LOST_PAUSE_MS 20
+
+/* What a database is opened for. */
+enum purpose {
+    TO_WRITE,
+    TO_CREATE,
+    TO_REBUILD, /* the table of page versions is made anew, not demanded */
+    TO_READ,    /* beside another process that may be writing */
+};
+
 static cb_status index_file(cb_database *database, const char *name,
                             cb_error *error)
 {
@@ -219,8 +242,8 @@ cb_status cb_database_failed(cb_database *database, int code,
     }
 }
 
-static cb_status execute(cb_database *database, const char *sql,
-                         cb_error *error)
+cb_status cb_database_execute(cb_database *database, const char *sql,
+                              cb_error *error)
 {
     int code = sqlite3_exec(database->connection, sql, NULL, NULL, NULL);
     return code == SQLITE_OK ? CB_OK
@@ -280,33 +303,40 @@ static cb_status open_failed(cb_database *database, int code, bool create,
  * URIs are allowed, because a copy names its VFS in one; so a path that looks
  * like one must not be taken for it.
  */
-static int open_path(cb_database *database, bool create)
+static int open_path(cb_database *database, enum purpose purpose)
 {
     bool like_uri = strncmp(database->path, "file:", 5) == 0;
     char *path = sqlite3_mprintf("%s%s", like_uri ? "./" : "", database->path);
     if (path == NULL) {
         return SQLITE_NOMEM;
     }
+    int flags =
+        purpose == TO_READ ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
     int code = sqlite3_open_v2(
         path, &database->connection,
-        SQLITE_OPEN_READWRITE | (create ? SQLITE_OPEN_CREATE : 0) |
+        flags | (purpose == TO_CREATE ? SQLITE_OPEN_CREATE : 0) |
             SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE,
         cb_vfs_name(database->vfs));
     sqlite3_free(path);
     return code;
 }
 
-static cb_status open_connection(cb_database *database, bool create,
+static cb_status open_connection(cb_database *database, enum purpose purpose,
                                  cb_error *error)
 {
-    int code = open_path(database, create);
+    int code = open_path(database, purpose);
     if (code != SQLITE_OK) {
-        return open_failed(database, code, create, error);
+        return open_failed(database, code, purpose == TO_CREATE, error);
     }
     (void)sqlite3_busy_handler(database->connection, cb_database_wait,
                                database);
     cb_status status = cb_vfs_prepare(database->connection, "main", error);
-    if (status == CB_OK && !create) {
+    if (status == CB_OK && purpose == TO_READ) {
+        (void)sqlite3_db_config(database->connection,
+                                SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+        status = cb_database_execute(database, reading_policy, error);
+    }
+    if (status == CB_OK && purpose != TO_CREATE) {
         status = demand_database(database, error);
     }
     if (status != CB_OK) {
@@ -314,7 +344,46 @@ static cb_status open_connection(cb_database *database, bool create,
     }
     (void)sqlite3_db_config(database->connection, SQLITE_DBCONFIG_DEFENSIVE, 1,
                             NULL);
-    return execute(database, policy, error);
+    return purpose == TO_READ ? CB_OK
+                              : cb_database_execute(database, policy, error);
+}
+
+/* A moment of the writer's, or frames that were written while we looked. */
+static bool is_passing(const cb_database *database, cb_status status)
+{
+    struct cb_vfs_damage damage;
+    return status == CB_IN_USE ||
+           (status == CB_DAMAGED && cb_vfs_damage(database->vfs, &damage) &&
+            damage.fault == CB_VFS_FAULT_LOST_FRAMES);
+}
+
+static cb_status open_to_read(cb_database *database, cb_error *error)
+{
+    cb_error trouble = { 0 };
+    cb_status status = CB_IN_USE;
+    bool again = true;
+    int lost = 0;
+    for (int turns = 0; again; turns++) {
+        cb_error_clear(&trouble);
+        cb_vfs_forget_damage(database->vfs);
+        status = open_connection(database, TO_READ, &trouble);
+        again = is_passing(database, status);
+        if (again && status == CB_IN_USE) {
+            again = cb_database_wait(database, turns) != 0;
+        } else if (again) {
+            lost++;
+            again = lost < LOST_ATTEMPTS;
+            (void)sqlite3_sleep(LOST_PAUSE_MS);
+        }
+        if (again) {
+            (void)sqlite3_close(database->connection);
+            database->connection = NULL;
+        }
+    }
+    if (status != CB_OK && error != NULL) {
+        *error = trouble;
+    }
+    return status;
 }
 
 enum cb_vfs_cipher cb_database_best_cipher(void)
@@ -333,10 +402,42 @@ cb_status cb_database_open(const cb_environment *environment, const char *path,
                                       &silent, ret_database, reterr_error);
 }
 
-/* `rebuild`: the table of page versions is made anew, not demanded. */
+/* Schema and table of page versions as they have to be. */
+static cb_status settle(cb_database *database, enum purpose purpose,
+                        cb_error *error)
+{
+    int version = 0;
+    cb_status status = CB_OK;
+    if (purpose == TO_WRITE || purpose == TO_READ) {
+        status = cb_database_demand_pages(database, error);
+    }
+    if (status == CB_OK && purpose != TO_READ) {
+        status = cb_database_migrate(database, error);
+        if (status == CB_OK) {
+            status =
+                cb_database_track_pages(database, purpose == TO_REBUILD, error);
+        }
+        return status;
+    }
+    if (status == CB_OK) {
+        status = cb_database_version(database, &version, error);
+    }
+    if (status == CB_OK && version >= cb_database_newest_version()) {
+        return cb_database_migrate(database, error); /* which only looks */
+    }
+    if (status == CB_OK) {
+        status = cb_error_set(error, CB_REFUSED,
+                              "the store '%s' was last used by another version",
+                              database->path);
+        cb_error_meaning(error, "nothing was changed; it cannot be read before "
+                                "it was opened for writing");
+    }
+    return status;
+}
+
 static cb_status open_database(const cb_environment *environment,
                                const char *path, const cb_secret *master_key,
-                               bool create, bool rebuild,
+                               enum purpose purpose,
                                const cb_patience *patience,
                                cb_database **ret_database,
                                cb_error *reterr_error)
@@ -362,15 +463,16 @@ static cb_status open_database(const cb_environment *environment,
     if (status != CB_OK) {
         goto out;
     }
-    status = open_connection(database, create, reterr_error);
-    if (status == CB_OK && !create && !rebuild) {
-        status = cb_database_demand_pages(database, reterr_error);
+    if (purpose == TO_READ) {
+        database->reading = true;
+        cb_vfs_only_read(database->vfs);
+        status = open_to_read(database, reterr_error);
+    } else {
+        cb_vfs_admit_readers(database->vfs);
+        status = open_connection(database, purpose, reterr_error);
     }
     if (status == CB_OK) {
-        status = cb_database_migrate(database, reterr_error);
-    }
-    if (status == CB_OK) {
-        status = cb_database_track_pages(database, rebuild, reterr_error);
+        status = settle(database, purpose, reterr_error);
     }
     if (status == CB_OK) {
         /* Whom it tells may be gone before the database is closed. */
@@ -390,9 +492,20 @@ cb_status cb_database_open_patiently(const cb_environment *environment,
                                      cb_database **ret_database,
                                      cb_error *reterr_error)
 {
-    return open_database(environment, path, master_key, create,
-                         /* rebuild= */ false, patience, ret_database,
+    return open_database(environment, path, master_key,
+                         create ? TO_CREATE : TO_WRITE, patience, ret_database,
                          reterr_error);
+}
+
+cb_status cb_database_open_reading(const cb_environment *environment,
+                                   const char *path,
+                                   const cb_secret *master_key,
+                                   const cb_patience *patience,
+                                   cb_database **ret_database,
+                                   cb_error *reterr_error)
+{
+    return open_database(environment, path, master_key, TO_READ, patience,
+                         ret_database, reterr_error);
 }
 
 cb_status cb_database_rebuild_pages(const cb_environment *environment,
@@ -402,8 +515,7 @@ cb_status cb_database_rebuild_pages(const cb_environment *environment,
 {
     const cb_patience silent = { 0 };
     cb_database *database = NULL;
-    cb_status status = open_database(environment, path, master_key,
-                                     /* create= */ false, /* rebuild= */ true,
+    cb_status status = open_database(environment, path, master_key, TO_REBUILD,
                                      &silent, &database, reterr_error);
     cb_database_close(database);
     return status;
@@ -431,74 +543,6 @@ bool cb_database_has_moved(const cb_database *database)
            moved != 0;
 }
 
-/* The number in "sql/migrations/0007-words.sql", or 0 for another file. */
-static int migration_number(const char *name)
-{
-    const char prefix[] = "sql/migrations/";
-    if (strncmp(name, prefix, sizeof prefix - 1) != 0) {
-        return 0;
-    }
-    return (int)strtol(name + sizeof prefix - 1, NULL, 10);
-}
-
-static cb_status migrate_to(cb_database *database, int number, const char *sql,
-                            cb_error *error)
-{
-    char mark[48];
-    (void)snprintf(mark, sizeof mark, "PRAGMA user_version=%d", number);
-    cb_status status = cb_database_begin(database, error);
-    if (status == CB_OK) {
-        status = execute(database, sql, error);
-    }
-    if (status == CB_OK) {
-        status = execute(database, mark, error);
-    }
-    if (status == CB_OK) {
-        status = cb_database_commit(database, error);
-    }
-    if (status != CB_OK) {
-        cb_database_abort(database);
-    }
-    return status;
-}
-
-int cb_database_newest_version(void)
-{
-    int newest = 0;
-    for (size_t i = 0; i < cb_embedded_file_count; i++) {
-        int number = migration_number(cb_embedded_files[i].name);
-        newest = number > newest ? number : newest;
-    }
-    return newest;
-}
-
-cb_status cb_database_migrate(cb_database *database, cb_error *reterr_error)
-{
-    int version = 0;
-    int newest = 0;
-    cb_status status = cb_database_version(database, &version, reterr_error);
-    for (size_t i = 0; i < cb_embedded_file_count && status == CB_OK; i++) {
-        int number = migration_number(cb_embedded_files[i].name);
-        if (number > newest) {
-            newest = number;
-        }
-        if (number > version) {
-            status = migrate_to(database, number,
-                                (const char *)cb_embedded_files[i].bytes,
-                                reterr_error);
-            version = status == CB_OK ? number : version;
-        }
-    }
-    if (status == CB_OK && version > newest) {
-        status = cb_error_set(reterr_error, CB_NEWER,
-                              "the store '%s' was made by a newer version "
-                              "(schema %d, this version knows %d)",
-                              database->path, version, newest);
-        cb_error_meaning(reterr_error, "nothing was changed");
-    }
-    return status;
-}
-
 bool cb_database_empty_log(cb_database *database)
 {
     (void)sqlite3_busy_handler(database->connection, NULL, NULL);
@@ -507,8 +551,23 @@ bool cb_database_empty_log(cb_database *database)
                                      NULL) == SQLITE_OK;
 }
 
+static cb_status refuse_to_write(const cb_database *database, cb_error *error)
+{
+    char words[CB_HOLDER_WORDS_BYTES];
+    cb_holder_words(database->environment, database->path, words);
+    cb_status status =
+        cb_error_set(error, CB_IN_USE, "the store '%s' is in use by %s",
+                     database->path, words);
+    cb_error_meaning(error, "nothing was recorded; it could only be read");
+    cb_error_next(error, "try again when that is done");
+    return status;
+}
+
 cb_status cb_database_begin(cb_database *database, cb_error *reterr_error)
 {
+    if (database->reading) {
+        return refuse_to_write(database, reterr_error);
+    }
     cb_query query = cb_query_begin(database, "transaction_begin");
     return cb_query_run(&query, reterr_error);
 }

@@ -42,6 +42,7 @@ typedef struct cb_database {
     cb_statement statements[CB_DATABASE_STATEMENTS_MAX]; /* by name */
     size_t statement_count;
     char *path;
+    bool reading; /* beside another process; nothing can be written */
 } cb_database;
 
 typedef struct cb_query {
@@ -67,6 +68,18 @@ CB_NODISCARD cb_status cb_database_open(const cb_environment *environment,
 CB_NODISCARD cb_status cb_database_open_patiently(
     const cb_environment *environment, const char *path,
     const cb_secret *master_key, bool create, const cb_patience *patience,
+    cb_database **ret_database, cb_error *reterr_error);
+
+/*
+ * Opens the database for reading beside another process that may be writing: it
+ * shows the last commit before, and nothing later.  No file is changed.  Also
+ * CB_REFUSED where that would be needed, because the schema is an older one:
+ * then opening for writing does it.  CB_IN_USE where the writer does not let go
+ * for longer than one waits.
+ */
+CB_NODISCARD cb_status cb_database_open_reading(
+    const cb_environment *environment, const char *path,
+    const cb_secret *master_key, const cb_patience *patience,
     cb_database **ret_database, cb_error *reterr_error);
 void cb_database_close(cb_database *database);
 
@@ -103,6 +116,10 @@ CB_NODISCARD cb_status cb_database_look_frozen(cb_database *database,
                                                cb_error *reterr_error);
 /* Its log may go when it is closed, as with any other. */
 void cb_database_settle_on_close(cb_database *database);
+/* SQL without rows or parameters, ours only. */
+CB_NODISCARD cb_status cb_database_execute(cb_database *database,
+                                           const char *sql,
+                                           cb_error *reterr_error);
 
 /* Brings an open connection's schema to the newest version. */
 CB_NODISCARD cb_status cb_database_migrate(cb_database *database,

@@ -16,6 +16,15 @@
 /* Shorter than this is not worth a word. */
 #define TELL_AFTER_MS 200
 
+bool cb_database_is_held(const cb_environment *environment, const char *path)
+{
+    cb_holder holder = { 0 };
+    return environment->find_holder != NULL &&
+           environment->find_holder(environment->context, path, LOCK_START,
+                                    LOCK_BYTES, &holder) == CB_OK &&
+           holder.process > 0;
+}
+
 void cb_holder_words(const cb_environment *environment, const char *path,
                      char words[CB_HOLDER_WORDS_BYTES])
 {

@@ -25,6 +25,9 @@ typedef struct cb_patience {
 void cb_holder_words(const cb_environment *environment, const char *path,
                      char words[CB_HOLDER_WORDS_BYTES]);
 
+/* Whether another process has the database at this moment. */
+bool cb_database_is_held(const cb_environment *environment, const char *path);
+
 /* SQLite's busy handler; the context is the cb_database. */
 int cb_database_wait(void *context, int turns);
 

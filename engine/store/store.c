@@ -82,11 +82,23 @@ cb_status cb_store_open_database(const cb_store_options *options,
 {
     const cb_patience patience = { options->waiting, options->waiting_context };
     char *path = cb_store_path(store->folder, "casebook.db");
-    cb_status status = path == NULL
-                           ? cb_error_set(error, CB_NO_MEMORY, "out of memory")
-                           : cb_database_open_patiently(
-                                 store->environment, path, store->master_key,
-                                 create, &patience, &store->database, error);
+    cb_status status = CB_REFUSED;
+    cb_error ignored = { 0 };
+    if (path == NULL) {
+        return cb_error_set(error, CB_NO_MEMORY, "out of memory");
+    }
+    if (options->read_only && !create &&
+        cb_database_is_held(store->environment, path)) {
+        status = cb_database_open_reading(store->environment, path,
+                                          store->master_key, &patience,
+                                          &store->database, &ignored);
+    }
+    /* Whatever stands in a reader's way, a writer waits for or explains. */
+    if (status != CB_OK) {
+        status = cb_database_open_patiently(store->environment, path,
+                                            store->master_key, create,
+                                            &patience, &store->database, error);
+    }
     free(path);
     return status;
 }
@@ -181,7 +193,9 @@ static cb_status open_once(const cb_store_options *options,
         status = open_locked(options, store, ret_again, error);
     }
     if (status == CB_OK && !*ret_again) {
-        cb_rotation_discard(store);
+        if (!store->database->reading) {
+            cb_rotation_discard(store);
+        }
         status = check_content(store, error);
     }
     if (status != CB_OK || *ret_again) {

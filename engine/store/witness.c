@@ -545,7 +545,8 @@ void cb_witness_note(cb_store *store)
 
 void cb_witness_close(cb_store *store)
 {
-    if (store->witness == NULL || !store->witness->dirty) {
+    if (store->witness == NULL || !store->witness->dirty ||
+        (store->database != NULL && store->database->reading)) {
         return;
     }
     /* Still under the database's lock: who opens it next finds this. */

@@ -115,6 +115,10 @@ struct cb_vfs_file {
     size_t buffer_size;
     struct cb_vfs_file *next;         /* list of open main files */
     struct cb_vfs_versions *versions; /* of a main file that has been read */
+    sqlite3_file *gate;               /* of a main file, see readers.c */
+    sqlite3_filename gate_path;
+    unsigned gate_reasons; /* why it is held alone */
+    bool new_log_due;      /* decided, and no header written yet */
 
     union {
         struct cb_vfs_wal wal;
@@ -143,6 +147,8 @@ struct cb_vfs {
     bool damaged;
     struct cb_vfs_damage damage;
     bool sync_failed; /* for good */
+    bool reading;     /* writes nothing, beside another process that may */
+    bool admits;      /* lets such readers in */
 };
 
 /* cipher.c */
@@ -254,12 +260,43 @@ void cb_vfs_versions_restart(struct cb_vfs_versions *versions);
 int cb_vfs_versions_build(struct cb_vfs_versions *versions,
                           sqlite3_file *main_real);
 
+/* readers.c; SQLite's codes. */
+enum cb_vfs_gate_reason {
+    CB_VFS_GATE_CHECKPOINT = 1,
+    CB_VFS_GATE_NEW_LOG = 2,
+    CB_VFS_GATE_EXCLUSIVE = 4,
+    CB_VFS_GATE_TABLE = 8,
+};
+
+/* A reader is in when this returns; SQLITE_BUSY where it must wait. */
+int cb_vfs_gate_open(struct cb_vfs_file *file);
+void cb_vfs_gate_close(struct cb_vfs_file *file);
+
+/* For the writer.  SQLITE_BUSY where a reader is in; leaving is always legal.
+ */
+int cb_vfs_gate_enter(struct cb_vfs_file *file, enum cb_vfs_gate_reason reason);
+void cb_vfs_gate_leave(struct cb_vfs_file *file,
+                       enum cb_vfs_gate_reason reason);
+
+/* A lock of the log's index, handed on with what it means for readers. */
+int cb_vfs_gate_lock_index(struct cb_vfs_file *file, int offset, int count,
+                           int flags);
+
+/*
+ * If the result is good, the log has a new header, or nothing in it: no reader
+ * can find the old one.  Hands the result on.
+ */
+int cb_vfs_log_begun(struct cb_vfs_file *log, const char *suffix, int result);
+
 /* register.c */
 void cb_vfs_note_damage(cb_vfs *vfs, enum cb_vfs_kind kind,
                         enum cb_vfs_fault fault, const char *path,
                         uint64_t number);
 
-/* SQLITE_IOERR_FSYNC once any sync through this instance has failed. */
+/*
+ * SQLITE_IOERR_FSYNC once any sync through this instance has failed,
+ * SQLITE_READONLY for a reader.
+ */
 int cb_vfs_may_write(const cb_vfs *vfs);
 int cb_vfs_sync(cb_vfs *vfs, sqlite3_file *real, int flags);
 
@@ -284,6 +321,7 @@ extern const sqlite3_io_methods cb_vfs_wal_methods;
 extern const sqlite3_io_methods cb_vfs_journal_methods;
 extern const sqlite3_io_methods cb_vfs_temporary_methods;
 extern const sqlite3_io_methods cb_vfs_plain_methods;
+extern const sqlite3_io_methods cb_vfs_empty_methods;
 
 /* log_mark.c: SQLite's checksum over `size` bytes, a multiple of 8. */
 void cb_vfs_log_checksum(bool big_endian, const uint8_t *bytes, size_t size,

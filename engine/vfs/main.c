@@ -506,13 +506,47 @@ static int main_close(sqlite3_file *handle)
     return saved != SQLITE_OK ? saved : closed;
 }
 
+/* A reader has the gate and needs no other lock. */
 static int main_lock(sqlite3_file *handle, int level)
 {
     struct cb_vfs_file *file = cb_vfs_file_of(handle);
+    if (file->vfs->reading) {
+        return SQLITE_OK;
+    }
     if (level == SQLITE_LOCK_SHARED && file->versions != NULL) {
         cb_vfs_versions_expire(file->versions);
     }
-    return cb_vfs_file_lock(handle, level);
+    int result = level == SQLITE_LOCK_EXCLUSIVE
+                     ? cb_vfs_gate_enter(file, CB_VFS_GATE_EXCLUSIVE)
+                     : SQLITE_OK;
+    if (result == SQLITE_OK) {
+        result = cb_vfs_file_lock(handle, level);
+        if (result != SQLITE_OK && level == SQLITE_LOCK_EXCLUSIVE) {
+            cb_vfs_gate_leave(file, CB_VFS_GATE_EXCLUSIVE);
+        }
+    }
+    return result;
+}
+
+static int main_unlock(sqlite3_file *handle, int level)
+{
+    struct cb_vfs_file *file = cb_vfs_file_of(handle);
+    if (file->vfs->reading) {
+        return SQLITE_OK;
+    }
+    int result = cb_vfs_file_unlock(handle, level);
+    if (level <= SQLITE_LOCK_SHARED) {
+        cb_vfs_gate_leave(file, CB_VFS_GATE_EXCLUSIVE);
+    }
+    return result;
+}
+
+static int main_check_reserved_lock(sqlite3_file *handle, int *ret_held)
+{
+    *ret_held = 0;
+    return cb_vfs_file_of(handle)->vfs->reading
+               ? SQLITE_OK
+               : cb_vfs_file_check_reserved_lock(handle, ret_held);
 }
 
 static int main_shared_map(sqlite3_file *handle, int region, int size,
@@ -526,8 +560,7 @@ static int main_shared_map(sqlite3_file *handle, int region, int size,
 static int main_shared_lock(sqlite3_file *handle, int offset, int count,
                             int flags)
 {
-    struct cb_vfs_file *file = cb_vfs_file_of(handle);
-    return file->real->pMethods->xShmLock(file->real, offset, count, flags);
+    return cb_vfs_gate_lock_index(cb_vfs_file_of(handle), offset, count, flags);
 }
 
 static void main_shared_barrier(sqlite3_file *handle)
@@ -552,8 +585,8 @@ const sqlite3_io_methods cb_vfs_main_methods = {
     .xSync = main_sync,
     .xFileSize = cb_vfs_file_size,
     .xLock = main_lock,
-    .xUnlock = cb_vfs_file_unlock,
-    .xCheckReservedLock = cb_vfs_file_check_reserved_lock,
+    .xUnlock = main_unlock,
+    .xCheckReservedLock = main_check_reserved_lock,
     .xFileControl = cb_vfs_file_control,
     .xSectorSize = cb_vfs_file_sector_size,
     .xDeviceCharacteristics = cb_vfs_file_characteristics,

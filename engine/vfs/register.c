@@ -120,6 +120,24 @@ bool cb_vfs_head_find(struct cb_vfs_file *file, const char *suffix)
     return known;
 }
 
+int cb_vfs_log_begun(struct cb_vfs_file *log, const char *suffix, int result)
+{
+    if (result != SQLITE_OK) {
+        return result;
+    }
+    sqlite3_mutex_enter(log->vfs->mutex);
+    struct cb_vfs_file *main_file = log->vfs->main_files;
+    size_t size = strlen(log->path) - strlen(suffix);
+    for (; main_file != NULL; main_file = main_file->next) {
+        if (strlen(main_file->path) == size &&
+            memcmp(main_file->path, log->path, size) == 0) {
+            main_file->new_log_due = false;
+        }
+    }
+    sqlite3_mutex_leave(log->vfs->mutex);
+    return SQLITE_OK;
+}
+
 bool cb_vfs_key_fits(struct cb_vfs_file *file, const char *suffix)
 {
     cb_vfs *vfs = file->vfs;
@@ -156,176 +174,6 @@ int cb_vfs_versions_share(struct cb_vfs_file *file, const char *suffix)
     return result;
 }
 
-int cb_vfs_file_close(sqlite3_file *handle)
-{
-    struct cb_vfs_file *file = cb_vfs_file_of(handle);
-    cb_vfs *vfs = file->vfs;
-    sqlite3_mutex_enter(vfs->mutex);
-    struct cb_vfs_file **link = &vfs->main_files;
-    while (*link != NULL && *link != file) {
-        link = &(*link)->next;
-    }
-    if (*link == file) {
-        *link = file->next;
-    }
-    sqlite3_mutex_leave(vfs->mutex);
-    cb_vfs_versions_release(file->versions);
-    int result = file->real->pMethods != NULL
-                     ? file->real->pMethods->xClose(file->real)
-                     : SQLITE_OK;
-    if (file->buffer != NULL) {
-        sodium_memzero(file->buffer, file->buffer_size);
-        sqlite3_free(file->buffer);
-    }
-    sodium_memzero(file, sizeof(*file));
-    return result;
-}
-
-/*
- * What a failed sync did not make durable, the kernel may have dropped, and the
- * next sync says that all is well.  So the first failure is final: nothing is
- * written through this instance any more, and what was synced before stays as
- * it is.  Reading goes on, so that a program can still show and explain.
- */
-int cb_vfs_may_write(const cb_vfs *vfs)
-{
-    return cb_vfs_sync_failed(vfs) ? SQLITE_IOERR_FSYNC : SQLITE_OK;
-}
-
-int cb_vfs_sync(cb_vfs *vfs, sqlite3_file *real, int flags)
-{
-    int result = cb_vfs_may_write(vfs);
-    if (result == SQLITE_OK) {
-        result = real->pMethods->xSync(real, flags);
-        if (result != SQLITE_OK) {
-            sqlite3_mutex_enter(vfs->mutex);
-            vfs->sync_failed = true;
-            sqlite3_mutex_leave(vfs->mutex);
-        }
-    }
-    return result;
-}
-
-bool cb_vfs_sync_failed(const cb_vfs *vfs)
-{
-    sqlite3_mutex_enter(vfs->mutex);
-    bool failed = vfs->sync_failed;
-    sqlite3_mutex_leave(vfs->mutex);
-    return failed;
-}
-
-int cb_vfs_file_truncate(sqlite3_file *handle, sqlite3_int64 size)
-{
-    struct cb_vfs_file *file = cb_vfs_file_of(handle);
-    int result = cb_vfs_may_write(file->vfs);
-    return result == SQLITE_OK
-               ? file->real->pMethods->xTruncate(file->real, size)
-               : result;
-}
-
-int cb_vfs_file_sync(sqlite3_file *handle, int flags)
-{
-    struct cb_vfs_file *file = cb_vfs_file_of(handle);
-    return cb_vfs_sync(file->vfs, file->real, flags);
-}
-
-int cb_vfs_file_size(sqlite3_file *handle, sqlite3_int64 *ret_size)
-{
-    sqlite3_file *real = cb_vfs_file_of(handle)->real;
-    return real->pMethods->xFileSize(real, ret_size);
-}
-
-int cb_vfs_file_lock(sqlite3_file *handle, int level)
-{
-    sqlite3_file *real = cb_vfs_file_of(handle)->real;
-    return real->pMethods->xLock(real, level);
-}
-
-int cb_vfs_file_unlock(sqlite3_file *handle, int level)
-{
-    sqlite3_file *real = cb_vfs_file_of(handle)->real;
-    return real->pMethods->xUnlock(real, level);
-}
-
-int cb_vfs_file_check_reserved_lock(sqlite3_file *handle, int *ret_held)
-{
-    sqlite3_file *real = cb_vfs_file_of(handle)->real;
-    return real->pMethods->xCheckReservedLock(real, ret_held);
-}
-
-int cb_vfs_file_control(sqlite3_file *handle, int operation, void *argument)
-{
-    struct cb_vfs_file *file = cb_vfs_file_of(handle);
-    switch (operation) {
-    case SQLITE_FCNTL_SIZE_HINT:
-    case SQLITE_FCNTL_CHUNK_SIZE:
-        /* Would make the file longer than its sealed pages. */
-        return SQLITE_OK;
-    case SQLITE_FCNTL_MMAP_SIZE:
-        *(sqlite3_int64 *)argument = 0;
-        return SQLITE_OK;
-    case SQLITE_FCNTL_VFSNAME:
-        *(char **)argument =
-            sqlite3_mprintf("%s/%s", file->vfs->name, file->vfs->base->zName);
-        return SQLITE_OK;
-    default: break;
-    }
-    return file->real->pMethods->xFileControl(file->real, operation, argument);
-}
-
-int cb_vfs_file_sector_size(sqlite3_file *handle)
-{
-    sqlite3_file *real = cb_vfs_file_of(handle)->real;
-    return real->pMethods->xSectorSize(real);
-}
-
-/*
- * Atomic batches would hand the journal over in other pieces than records, so
- * they are not offered.  Without "powersafe overwrite" SQLite would split and
- * pad frames of the log.
- */
-int cb_vfs_file_characteristics(sqlite3_file *handle)
-{
-    sqlite3_file *real = cb_vfs_file_of(handle)->real;
-    int kept = SQLITE_IOCAP_UNDELETABLE_WHEN_OPEN | SQLITE_IOCAP_IMMUTABLE;
-    return (real->pMethods->xDeviceCharacteristics(real) & kept) |
-           SQLITE_IOCAP_POWERSAFE_OVERWRITE;
-}
-
-static int plain_read(sqlite3_file *handle, void *bytes, int amount,
-                      sqlite3_int64 offset)
-{
-    sqlite3_file *real = cb_vfs_file_of(handle)->real;
-    return real->pMethods->xRead(real, bytes, amount, offset);
-}
-
-static int plain_write(sqlite3_file *handle, const void *bytes, int amount,
-                       sqlite3_int64 offset)
-{
-    struct cb_vfs_file *file = cb_vfs_file_of(handle);
-    int result = cb_vfs_may_write(file->vfs);
-    return result == SQLITE_OK
-               ? file->real->pMethods->xWrite(file->real, bytes, amount, offset)
-               : result;
-}
-
-/* Super-journals: names of files, nothing of their content. */
-const sqlite3_io_methods cb_vfs_plain_methods = {
-    .iVersion = 1,
-    .xClose = cb_vfs_file_close,
-    .xRead = plain_read,
-    .xWrite = plain_write,
-    .xTruncate = cb_vfs_file_truncate,
-    .xSync = cb_vfs_file_sync,
-    .xFileSize = cb_vfs_file_size,
-    .xLock = cb_vfs_file_lock,
-    .xUnlock = cb_vfs_file_unlock,
-    .xCheckReservedLock = cb_vfs_file_check_reserved_lock,
-    .xFileControl = cb_vfs_file_control,
-    .xSectorSize = cb_vfs_file_sector_size,
-    .xDeviceCharacteristics = cb_vfs_file_characteristics,
-};
-
 static bool kind_of_flags(int flags, enum cb_vfs_kind *ret_kind)
 {
     switch (flags & KIND_FLAGS) {
@@ -357,6 +205,31 @@ static const sqlite3_io_methods *methods_of_kind(enum cb_vfs_kind kind)
     return methods;
 }
 
+/* Opens the file below; a reader makes none, and a log that is missing is
+   empty. */
+static int open_real(struct cb_vfs_file *file, int flags, int *ret_flags)
+{
+    sqlite3_vfs *base = file->vfs->base;
+    if (file->vfs->reading && file->kind != CB_VFS_TEMPORARY) {
+        int exists = 0;
+        flags &= ~(SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
+        flags |= SQLITE_OPEN_READONLY;
+        int result =
+            base->xAccess(base, file->path, SQLITE_ACCESS_EXISTS, &exists);
+        if (result != SQLITE_OK) {
+            return result;
+        }
+        if (exists == 0 && file->kind == CB_VFS_WAL) {
+            file->real->pMethods = &cb_vfs_empty_methods;
+            if (ret_flags != NULL) {
+                *ret_flags = flags;
+            }
+            return SQLITE_OK;
+        }
+    }
+    return base->xOpen(base, file->path, file->real, flags, ret_flags);
+}
+
 static int vfs_open(sqlite3_vfs *handle, const char *path,
                     sqlite3_file *file_handle, int flags, int *ret_flags)
 {
@@ -370,12 +243,16 @@ static int vfs_open(sqlite3_vfs *handle, const char *path,
     file->path = path;
     void *real = (uint8_t *)file + vfs->file_offset;
     file->real = real;
-    int result =
-        vfs->base->xOpen(vfs->base, path, file->real, flags, ret_flags);
+    int result = open_real(file, flags, ret_flags);
     if (result == SQLITE_OK && file->kind == CB_VFS_TEMPORARY) {
         result = cb_vfs_temporary_init(file);
     }
+    if (result == SQLITE_OK && file->kind == CB_VFS_MAIN &&
+        (vfs->admits || vfs->reading)) {
+        result = cb_vfs_gate_open(file);
+    }
     if (result != SQLITE_OK) {
+        cb_vfs_gate_close(file);
         if (file->real->pMethods != NULL) {
             (void)file->real->pMethods->xClose(file->real);
         }
@@ -566,6 +443,16 @@ void cb_vfs_destroy(cb_vfs *vfs)
     sqlite3_mutex_free(vfs->mutex);
     sodium_memzero(vfs, sizeof(*vfs));
     sqlite3_free(vfs);
+}
+
+void cb_vfs_admit_readers(cb_vfs *vfs)
+{
+    vfs->admits = true;
+}
+
+void cb_vfs_only_read(cb_vfs *vfs)
+{
+    vfs->reading = true;
 }
 
 const char *cb_vfs_name(const cb_vfs *vfs)

@@ -99,9 +99,12 @@ cb_status cb_vfs_track(sqlite3 *database, const char *schema,
      * What stands in the log only would be missing in the new table; and the
      * old one, which may be damaged, must not be in the way of that.
      */
-    cb_vfs_versions_suspend(file->versions);
-    int result = sqlite3_wal_checkpoint_v2(
-        database, schema, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    int result = cb_vfs_gate_enter(file, CB_VFS_GATE_TABLE);
+    if (result == SQLITE_OK) {
+        cb_vfs_versions_suspend(file->versions);
+        result = sqlite3_wal_checkpoint_v2(
+            database, schema, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    }
     if (result == SQLITE_OK) {
         result = sqlite3_exec(database, "BEGIN IMMEDIATE", NULL, NULL, NULL);
     }
@@ -110,6 +113,7 @@ cb_status cb_vfs_track(sqlite3 *database, const char *schema,
         int ended = sqlite3_exec(database, "ROLLBACK", NULL, NULL, NULL);
         result = result == SQLITE_OK ? ended : result;
     }
+    cb_vfs_gate_leave(file, CB_VFS_GATE_TABLE);
     if (result == SQLITE_OK) {
         return CB_OK;
     }

@@ -46,8 +46,9 @@ int cb_vfs_table_open(struct cb_vfs_versions *versions, bool create)
     memset(versions->real, 0, (size_t)base->szOsFile);
     /* As a log: it gets the main file's owner and mode, and its folder is
        synced with it. */
-    int flags = SQLITE_OPEN_WAL | SQLITE_OPEN_READWRITE |
-                (create ? SQLITE_OPEN_CREATE : 0);
+    int flags =
+        SQLITE_OPEN_WAL | (create ? SQLITE_OPEN_CREATE : 0) |
+        (versions->vfs->reading ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE);
     result =
         base->xOpen(base, versions->table_path, versions->real, flags, &flags);
     if (result != SQLITE_OK) {

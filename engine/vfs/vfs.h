@@ -176,6 +176,28 @@ CB_NODISCARD cb_status cb_vfs_create(const cb_environment *environment,
 /* Unregisters and zeroes all keys.  Every connection must be closed. */
 void cb_vfs_destroy(cb_vfs *vfs);
 
+/*
+ * Before anything is opened: lets readers of other processes in while this
+ * instance writes in WAL mode.  An empty file, "-readers" behind the database's
+ * name, is locked by both sides; see readers.c.  While a reader is in, a
+ * checkpoint is SQLITE_BUSY and the log grows; what is committed is durable all
+ * the same.  Without it an instance knows nothing of readers and must be alone.
+ */
+void cb_vfs_admit_readers(cb_vfs *vfs);
+
+/*
+ * Before anything is opened: makes the instance a reader, which changes no file
+ * and takes no lock but the shared one.  Opening is SQLITE_BUSY for the moment
+ * of a checkpoint, SQLITE_CANTOPEN over any VFS but the usual one.  The
+ * connection must be in "locking_mode=EXCLUSIVE" before it reads, so that the
+ * index of the log is in its own memory, and must not checkpoint at its close.
+ * It sees the last commit before it read first, and nothing later.
+ *
+ * A log that grows while it is being read may look damaged: lost frames are
+ * only so if they are found again when the file is opened again.
+ */
+void cb_vfs_only_read(cb_vfs *vfs);
+
 /* For sqlite3_open_v2; borrowed. */
 const char *cb_vfs_name(const cb_vfs *vfs);
 

@@ -476,7 +476,8 @@ static int write_log_header(struct cb_vfs_file *file, const uint8_t *bytes,
     }
     memcpy(file->state.wal.salts, bytes + 16, 8);
     file->nonces.generation = NUMBERED;
-    return file->real->pMethods->xWrite(file->real, bytes, amount, offset);
+    result = file->real->pMethods->xWrite(file->real, bytes, amount, offset);
+    return cb_vfs_log_begun(file, SUFFIX, result);
 }
 
 static int write_frame_header(struct cb_vfs_file *file, uint64_t index,
@@ -553,7 +554,8 @@ static int wal_truncate(sqlite3_file *handle, sqlite3_int64 size)
 {
     struct cb_vfs_file *file = cb_vfs_file_of(handle);
     int result = flush_pending(file);
-    return result == SQLITE_OK ? cb_vfs_file_truncate(handle, size) : result;
+    result = result == SQLITE_OK ? cb_vfs_file_truncate(handle, size) : result;
+    return size == 0 ? cb_vfs_log_begun(file, SUFFIX, result) : result;
 }
 
 /* A sync that fails proves nothing about the commit before it. */

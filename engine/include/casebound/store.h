@@ -45,6 +45,12 @@ typedef struct cb_store_options {
      * folder brings back; made when it is missing.  NULL: there is only one.
      */
     const char *witness_folder;
+    /*
+     * The caller will only read: where another process has the store, it is
+     * opened beside it, on the last commit, instead of being waited for.  What
+     * would record something is CB_IN_USE then.
+     */
+    bool read_only;
 } cb_store_options;
 
 /*
