@@ -79,7 +79,7 @@ Test(recovery, has_one_form_for_ever)
 Test(recovery, is_taken_as_people_type_it)
 {
     char text[CB_RECOVERY_TEXT_BYTES + 1];
-    char typed[2 * CB_RECOVERY_TEXT_BYTES];
+    char typed[2 * CB_RECOVERY_TEXT_BYTES + 1];
     cb_secret *key = key_of_bytes(0x01, 0x11);
     print(key, text);
     size_t size = 0;

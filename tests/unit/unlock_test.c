@@ -521,6 +521,8 @@ Test(unlock, says_that_memory_is_missing_before_taking_it)
     cr_expect(try(&unlock, CB_UNLOCK_RECOVERY, recovery) == CB_OK);
 }
 
+/* A sanitizer takes more address space than is given here. */
+#if !defined(__SANITIZE_ADDRESS__)
 /* A process that may not have as much as the passphrase asks for. */
 static int unlock_within(__rlimit_resource_t resource, bool ask_first)
 {
@@ -564,3 +566,4 @@ Test(unlock, works_within_the_limits_of_its_process, .timeout = 60)
         cr_expect(status == 0, "row %d: %d", i, WEXITSTATUS(status));
     }
 }
+#endif
