@@ -17,6 +17,8 @@ fi
 mkdir -p "$folder"
 world=$folder/world
 mkdir "$world"
+# What a machine remembers of its stores stays in the folder, too.
+export XDG_STATE_HOME="$folder/state"
 passphrase=$folder/passphrase
 printf 'four words for show\n' >"$passphrase"
 begin=$(date +%s)
