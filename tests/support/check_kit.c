@@ -163,7 +163,9 @@ uint8_t *check_read(const char *name, const char *file, size_t *ret_size)
     expect_ok(kit.environment.read_file(kit.environment.context, path, &content,
                                         test_error()));
     uint8_t *bytes = malloc(content.size + 1);
-    memcpy(bytes, content.bytes, content.size);
+    if (content.size > 0) {
+        memcpy(bytes, content.bytes, content.size);
+    }
     *ret_size = content.size;
     cb_buffer_clear(&content);
     return bytes;
