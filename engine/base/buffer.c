@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <casebound/buffer.h>
+
+#include "base/json.h"
+
 #include <casebound/identifier.h>
 
 #include <sodium.h>
@@ -55,6 +58,8 @@ static bool grow(cb_buffer *buffer, size_t capacity)
 {
     uint8_t *bytes = malloc(capacity);
     if (bytes == NULL) {
+        /* Whoever overlooks it must not make the half of it last. */
+        cb_json_note_failure();
         return false;
     }
     if (buffer->bytes != NULL) {

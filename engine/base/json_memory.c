@@ -17,7 +17,7 @@
  * failure is not another's.  It only grows; nobody can clear a failure that
  * somebody else has yet to see.
  */
-#include <casebound/json.h>
+#include "base/json.h"
 
 #include <malloc.h>
 #include <pthread.h>
@@ -53,6 +53,11 @@ void cb_json_prepare(void)
 {
     static pthread_once_t json_functions_set = PTHREAD_ONCE_INIT;
     (void)pthread_once(&json_functions_set, set_functions);
+}
+
+void cb_json_note_failure(void)
+{
+    json_failures++;
 }
 
 uint64_t cb_json_failures(void)

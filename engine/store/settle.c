@@ -99,8 +99,12 @@ static cb_status add_record(cb_store *store, const cb_case_state *state,
     cb_buffer label;
     cb_buffer_init(&label, CB_SHOWN_NAME_BYTES - 1);
     cb_case_state_append_name(state, index, &label);
-    if (cb_buffer_check(&label, NULL) != CB_OK) {
-        cb_buffer_reset(&label);
+    if (label.failure == CB_NO_MEMORY) {
+        cb_buffer_clear(&label);
+        return cb_error_set(error, CB_NO_MEMORY, "out of memory");
+    }
+    if (label.failure != CB_OK) {
+        cb_buffer_reset(&label); /* too long to be shown */
     }
     cb_query query = cb_query_begin(store->database, "record_add");
     cb_query_bind_blob(&query, ":id", id.bytes, sizeof id.bytes);

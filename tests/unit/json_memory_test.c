@@ -93,7 +93,17 @@ static void fail_once(void)
     cr_assert(cb_json_failures() == before + 1);
 }
 
-Test(json_memory, that_was_missing_is_no_part_of_a_commit)
+static void fail_in_a_buffer(void)
+{
+    cb_buffer buffer;
+    const uint64_t before = cb_json_failures();
+    cb_buffer_init(&buffer, (size_t)1 << 62);
+    cr_assert(cb_buffer_extend(&buffer, (size_t)1 << 61) == NULL);
+    cr_assert(cb_json_failures() == before + 1);
+    cb_buffer_clear(&buffer);
+}
+
+static void expect_no_part_of_a_commit(void (*fail)(void))
 {
     store_kit kit;
     cb_recorded recorded = { .verdicts = NULL };
@@ -104,7 +114,7 @@ Test(json_memory, that_was_missing_is_no_part_of_a_commit)
     const uint64_t head = store->identity.head_seq;
     json_t *fields = store_kit_json("{'role':'victim','name':'Ash'}");
 
-    fail_once();
+    fail();
     expect_status(CB_NO_MEMORY, cb_store_add(store, &change, "person", NULL,
                                              fields, &recorded, test_error()));
     expect_contains(test_error()->meaning, "recorded");
@@ -118,5 +128,15 @@ Test(json_memory, that_was_missing_is_no_part_of_a_commit)
     json_decref(fields);
     cb_store_close(store);
     store_kit_end(&kit);
+}
+
+Test(json_memory, that_was_missing_is_no_part_of_a_commit)
+{
+    expect_no_part_of_a_commit(fail_once);
+}
+
+Test(json_memory, that_a_buffer_missed_is_no_part_of_a_commit)
+{
+    expect_no_part_of_a_commit(fail_in_a_buffer);
 }
 #endif

@@ -59,9 +59,9 @@ CB_PUBLIC bool cb_json_bytes(const json_t *object, const char *name,
 CB_PUBLIC void cb_json_prepare(void);
 
 /*
- * How many allocations for JSON values this thread has seen fail.  Jansson
- * leaves out a member that finds no memory; a value built while the count did
- * not change is complete.
+ * How many allocations for JSON values and buffers this thread has seen fail.
+ * Jansson leaves out a member that finds no memory; what was built while the
+ * count did not change is complete.
  */
 CB_PUBLIC uint64_t cb_json_failures(void);
 
