@@ -14,6 +14,10 @@ typedef struct cb_view {
     cb_naming naming;       /* with the names in the case behind it */
     cb_model_words words;
     json_t *names; /* that were put together for this view */
+    /* While rows are made: the record that was written without knowledge of an
+     * entry, and whether a record was written so. */
+    size_t *warned;
+    bool *unaware;
     bool failed;
 } cb_view;
 

@@ -145,13 +145,25 @@ static bool are_concurrent(const cb_case_state *state, size_t a, size_t b)
            !cb_case_knows(state, a, b) && !cb_case_knows(state, b, a);
 }
 
-/* "!" what others did not know of, and who did not know. */
-static void add_issue_marks(cb_view *view, json_t *marks, size_t entry,
-                            const cb_case_record *record)
+/* More than one record; each of them is another than any one of them. */
+#define SEVERAL (CB_NOTHING - 1)
+
+/*
+ * Who wrote without knowing of what, of all issues in one walk: a row would
+ * otherwise go through them all, and a hostile case has as many of both.
+ */
+static void find_unaware(cb_view *view)
 {
     const cb_case_state *state = view->state;
-    bool warns = false;
-    bool unaware = false;
+    view->warned = calloc(state->counted + 1, sizeof *view->warned);
+    view->unaware = calloc(state->record_count + 1, sizeof *view->unaware);
+    if (view->warned == NULL || view->unaware == NULL) {
+        view->failed = true;
+        return;
+    }
+    for (size_t i = 0; i < state->counted; i++) {
+        view->warned[i] = CB_NOTHING;
+    }
     for (size_t i = 0; i < state->issue_count; i++) {
         const cb_issue *issue = &state->issues[i];
         size_t owner = cb_case_find_record(state, &issue->record);
@@ -165,16 +177,34 @@ static void add_issue_marks(cb_view *view, json_t *marks, size_t entry,
             if (!are_concurrent(state, created, head)) {
                 continue;
             }
-            warns =
-                warns || (head == entry && record != &state->records[owner]);
-            unaware = unaware ||
-                      (created == entry && record == &state->records[owner]);
+            size_t *warned = &view->warned[head];
+            *warned =
+                *warned == CB_NOTHING || *warned == owner ? owner : SEVERAL;
+            view->unaware[owner] = true;
         }
     }
-    if (warns) {
+}
+
+static void forget_unaware(cb_view *view)
+{
+    free(view->warned);
+    free(view->unaware);
+    view->warned = NULL;
+    view->unaware = NULL;
+}
+
+/* "!" what others did not know of, and who did not know. */
+static void add_issue_marks(cb_view *view, json_t *marks, size_t entry,
+                            const cb_case_record *record)
+{
+    size_t index = (size_t)(record - view->state->records);
+    if (view->warned == NULL || view->unaware == NULL) {
+        return;
+    }
+    if (view->warned[entry] != CB_NOTHING && view->warned[entry] != index) {
         cb_view_add(view, marks, json_string("!"));
     }
-    if (unaware) {
+    if (view->unaware[index] && record->created == entry) {
         cb_view_add(view, marks, json_string("did not know of !"));
     }
 }
@@ -317,6 +347,7 @@ json_t *cb_view_rows(cb_view *view)
     if (count > 1) {
         qsort(all, count, sizeof *all, compare_rows);
     }
+    find_unaware(view);
     for (size_t i = 0; i < count; i++) {
         cb_view_add(view, rows,
                     make_row(view, &state->records[all[i].record], all[i].op));
@@ -324,6 +355,7 @@ json_t *cb_view_rows(cb_view *view)
     for (size_t i = state->counted; i < state->entry_count; i++) {
         cb_view_add(view, rows, make_rest(view, i));
     }
+    forget_unaware(view);
     free(all);
     return rows;
 }
