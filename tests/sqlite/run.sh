@@ -61,6 +61,7 @@ if [ -z "$folder" ]; then
 fi
 mkdir -p "$folder"
 folder=$(cd "$folder" && pwd)
+[ -z "$build" ] || build=$(cd "$build" && pwd)
 source=$folder/source
 program=$folder/program/testfixture
 
@@ -128,8 +129,8 @@ build_program()
     done
     libtcl="-L/usr/lib/$(dpkg-architecture -qDEB_HOST_MULTIARCH) -ltcl8.6"
     rm -f testfixture
-    make testfixture CFLAGS='-O1 -DSQLITE_OS_UNIX=1' OPTS="$options -DSQLITE_USE_URI=1" \
-        LIBTCL="$PWD/vfs_default.o $build/engine/libcasebound.a -lsodium $libtcl" \
+    make testfixture USE_AMALGAMATION=1 CFLAGS='-O1 -DSQLITE_OS_UNIX=1' \
+        OPTS="$options -DSQLITE_USE_URI=1" LIBTCL="$PWD/vfs_default.o $build/engine/libcasebound.a -lsodium $libtcl" \
         >make.log 2>&1 || fail "SQLite's test program does not build" \
         "read $PWD/make.log"
     cd "$folder"
