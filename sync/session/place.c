@@ -71,7 +71,12 @@ cb_status cb_place_open(cb_store *store, const char *name,
     if (status != CB_OK) {
         return status;
     }
-    status = cb_git_repository_open(path, &repository, NULL);
+    cb_error words = { 0 };
+    status = cb_git_repository_open(path, &repository, &words);
+    /* That says nothing about what is there. */
+    if (status == CB_NO_MEMORY) {
+        return cb_error_set(reterr_error, status, "%s", words.what);
+    }
     if (status != CB_OK) {
         /* Cut off while it was made, or spoilt: it holds nothing of its own. */
         if (lstat(path, &found) == 0 && S_ISDIR(found.st_mode)) {

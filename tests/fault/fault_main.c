@@ -144,7 +144,7 @@ static const char *judge_words(const fault_run *run,
     }
     /* A merge that had to leave a stream for later says so in its report. */
     if (run->step->exchanges && outcome->exit_code == 1 &&
-        strstr(outcome->out, "broke off") != NULL &&
+        strstr(outcome->out, "\nstream ") != NULL &&
         strstr(outcome->err, "next: ") != NULL) {
         return NULL;
     }
