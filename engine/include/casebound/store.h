@@ -9,7 +9,8 @@
  *     outgoing.git  what is sent; derived, can be built again (made by sync)
  *
  * One process writes a store at a time; it holds the database's lock from open
- * to close.  Every change is one transaction: the signed entry, its place in
+ * to close.  Others may read beside it (read_only).  Every change is one
+ * transaction: the signed entry, its place in
  * the chain, and what it does to the state.  A function that has returned CB_OK
  * for a change has made it durable.  After any failure the store is as it was.
  *
