@@ -30,9 +30,9 @@
  *       content was last written into the database.  Older frames would hide
  *       newer pages then, so this also finds a log that was cut short.
  *
- * What a rollback left behind the end never looks so: it is older than what was
- * appended over its beginning.  A damaged last transaction looks like a torn
- * one, and so does a log cut short behind what G4 knows of.
+ * What a rollback left behind the end is older than what was appended over its
+ * beginning.  A damaged last transaction looks like a torn one, as does a log
+ * cut short behind what G4 knows of.
  */
 #include "vfs/internal.h"
 #include <sodium.h>
@@ -100,10 +100,8 @@ static int settle(struct cb_vfs_file *file)
                                                        : SQLITE_IOERR_NOMEM;
 }
 
-/*
- * Reads a frame into the buffer and opens it there.  SQLITE_OK with
- * *ret_verified false, and a buffer of no use, where it does not verify.
- */
+/* Reads a frame into the buffer and opens it there.  SQLITE_OK with
+ * *ret_verified false, and a buffer of no use, where it does not verify. */
 static int load_frame(struct cb_vfs_file *file, uint64_t index,
                       bool *ret_verified, struct cb_vfs_trailer *ret_trailer)
 {
@@ -141,10 +139,6 @@ static int store_frame(struct cb_vfs_file *file, uint64_t index)
         sodium_memzero(frame, size);
         return SQLITE_IOERR_WRITE;
     }
-    file->state.wal.commit_unsynced = is_commit(frame);
-    if (is_commit(frame)) {
-        file->state.wal.committed = index + 1;
-    }
     memcpy(tail, frame + CHECKSUM_OFFSET, CHECKSUM_BYTES);
     struct cb_vfs_place place = place_of_frame(file, index, frame);
     cb_vfs_seal(file->vfs, &file->nonces, &place, frame + FRAME_HEADER_BYTES,
@@ -153,8 +147,14 @@ static int store_frame(struct cb_vfs_file *file, uint64_t index)
                 frame + FRAME_HEADER_BYTES, &trailer);
     memcpy(frame + CHECKSUM_OFFSET, tail, CHECKSUM_BYTES);
     memcpy(tail, trailer.bytes, CB_VFS_RESERVED_BYTES);
-    return file->real->pMethods->xWrite(file->real, frame, (int)size,
-                                        frame_offset(file, index));
+    int result = file->real->pMethods->xWrite(file->real, frame, (int)size,
+                                              frame_offset(file, index));
+    /* A commit that could not be written is none, though a sync may follow. */
+    file->state.wal.commit_unsynced = result == SQLITE_OK && is_commit(frame);
+    if (file->state.wal.commit_unsynced) {
+        file->state.wal.committed = index + 1;
+    }
+    return result;
 }
 
 /* Opens a frame that this connection has written, to seal it anew. */
@@ -181,9 +181,8 @@ static int replace_header(struct cb_vfs_file *file, uint64_t index,
 }
 
 /*
- * A held header whose page did not follow belongs to a frame that is there
- * already.  SQLite 3.40 never comes here: its lone headers follow a read of
- * their frame and do not wait.
+ * A held header whose page did not follow belongs to a frame that is there.
+ * SQLite 3.40 never comes here: its lone headers follow a read of the frame.
  */
 static int flush_pending(struct cb_vfs_file *file)
 {
@@ -193,9 +192,10 @@ static int flush_pending(struct cb_vfs_file *file)
     }
     wal->pending = false;
     int result = cb_vfs_may_write(file->vfs);
-    return result == SQLITE_OK
-               ? replace_header(file, wal->pending_index, wal->pending_header)
-               : result;
+    if (result != SQLITE_OK) {
+        return result;
+    }
+    return replace_header(file, wal->pending_index, wal->pending_header);
 }
 
 static int count_frames(struct cb_vfs_file *file, uint64_t *ret_count)
@@ -334,9 +334,8 @@ static int find_authentic(struct cb_vfs_file *file, bool *ret_found)
 }
 
 /*
- * SQLite reads the log's header to begin recovery, and takes a log with a bad
- * header for empty.  The header is durable before the first frame, so frames
- * that verify behind a bad one are a loss.
+ * SQLite begins recovery with the log's header, and takes a log with a bad one
+ * for empty.  It is durable before any frame: those that verify are a loss.
  */
 static int begin_walk(struct cb_vfs_file *file, const uint8_t *header)
 {

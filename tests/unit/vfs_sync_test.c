@@ -21,7 +21,8 @@ static struct {
     sqlite3_io_methods methods;
 } tables[TABLES];
 
-static unsigned syncs_left; /* 0: none fails */
+static unsigned syncs_left;  /* 0: none fails */
+static unsigned writes_left; /* likewise */
 static unsigned failures;
 
 static int fail_sync(sqlite3_file *file, int flags)
@@ -40,6 +41,23 @@ static int fail_sync(sqlite3_file *file, int flags)
     return SQLITE_INTERNAL;
 }
 
+static int fail_write(sqlite3_file *file, const void *bytes, int amount,
+                      sqlite3_int64 offset)
+{
+    for (size_t i = 0; i < TABLES; i++) {
+        if (file->pMethods == &tables[i].methods) {
+            if (writes_left == 1) {
+                writes_left = 0;
+                failures++;
+                return SQLITE_FULL;
+            }
+            writes_left -= writes_left > 0;
+            return tables[i].of->xWrite(file, bytes, amount, offset);
+        }
+    }
+    return SQLITE_INTERNAL;
+}
+
 static int open_file(sqlite3_vfs *vfs, const char *path, sqlite3_file *file,
                      int flags, int *ret_flags)
 {
@@ -50,6 +68,7 @@ static int open_file(sqlite3_vfs *vfs, const char *path, sqlite3_file *file,
             tables[i].of = file->pMethods;
             tables[i].methods = *file->pMethods;
             tables[i].methods.xSync = fail_sync;
+            tables[i].methods.xWrite = fail_write;
         }
         if (tables[i].of == file->pMethods) {
             file->pMethods = &tables[i].methods;
@@ -162,4 +181,69 @@ Test(vfs_sync, that_fails_is_told_to_the_user)
     cb_database_abort(database);
     cb_database_close(database);
     vfs_fixture_destroy(fixture);
+}
+
+/* As the power cut left it: what was not synced of the log is gone. */
+static void cut(struct vfs_fixture *fixture, size_t log_size)
+{
+    static const char *const suffixes[] = { "", "-pages", "-wal" };
+    for (size_t i = 0; i < 3; i++) {
+        char from[128];
+        char to[128];
+        size_t size = 0;
+        snprintf(from, sizeof from, "%s%s", vfs_fixture_path(fixture, "a.db"),
+                 suffixes[i]);
+        snprintf(to, sizeof to, "%s%s", vfs_fixture_path(fixture, "b.db"),
+                 suffixes[i]);
+        uint8_t *bytes = vfs_file_read(from, &size);
+        vfs_file_write(to, bytes, i == 2 ? log_size : size);
+        free(bytes);
+    }
+}
+
+/* False where the transaction had fewer writes than that. */
+static bool fail_commit(unsigned nth)
+{
+    char log[128];
+    size_t log_size = 0;
+    struct vfs_fixture *fixture = vfs_fixture_create(CB_VFS_AES256_GCM);
+    fixture->environment.base_vfs = "failing-sync";
+    vfs_fixture_reopen(fixture, CB_VFS_AES256_GCM);
+    sqlite3 *database = vfs_fixture_open(fixture, "a.db", "WAL");
+    sql_must(database, "PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=0;"
+                       "CREATE TABLE t(x)");
+    expect_ok(cb_vfs_track(database, "main", test_error()));
+    sql_must(database, "INSERT INTO t VALUES(1)");
+    snprintf(log, sizeof log, "%s-wal", vfs_fixture_path(fixture, "a.db"));
+    free(vfs_file_read(log, &log_size));
+    failures = 0;
+    writes_left = nth;
+    int result = sql_run(database, "INSERT INTO t VALUES(randomblob(9000))");
+    bool failed = failures > 0;
+    writes_left = 0;
+    cr_expect((result == SQLITE_FULL) == failed);
+    sql_must(database, "PRAGMA wal_checkpoint");
+    if (failed) {
+        cut(fixture, log_size);
+    }
+    sqlite3_close(database);
+    if (failed) {
+        vfs_fixture_reopen(fixture, CB_VFS_AES256_GCM);
+        database = vfs_fixture_open(fixture, "b.db", NULL);
+        expect_int(sql_int(database, "SELECT count(*) FROM t"), 1);
+        sql_expect_integrity(database);
+        sqlite3_close(database);
+    }
+    vfs_fixture_destroy(fixture);
+    return failed;
+}
+
+Test(vfs_sync, does_not_take_a_commit_that_was_not_written_for_durable)
+{
+    begin_failing();
+    unsigned nth = 1;
+    while (fail_commit(nth)) {
+        nth++;
+    }
+    cr_expect(nth > 3, "%u writes", nth);
 }
