@@ -140,16 +140,12 @@ static cb_status repair_entry(cb_check *check, const cb_check_entry *entry,
 /* Cases that the steps before have touched. */
 static cb_status rebuild_changed(cb_check *check, cb_error *words)
 {
-    cb_status status = CB_OK;
+    cb_settle_place place = { .begun = false };
+    cb_status status = cb_settle_next(check->store, &place, words);
     while (status == CB_OK) {
-        cb_case_id case_id;
-        cb_query query = cb_query_begin(check->store->database, "case_changed");
-        status = cb_query_step(&query, words);
-        bool found = status == CB_OK && cb_query_copy(&query, 0, case_id.bytes,
-                                                      sizeof case_id.bytes);
-        cb_query_end(&query);
-        if (found) {
-            status = cb_check_rebuild_case(check, &case_id, words);
+        status = cb_check_rebuild_case(check, &place.case_id, words);
+        if (status == CB_OK) {
+            status = cb_settle_next(check->store, &place, words);
         }
     }
     return status == CB_END ? CB_OK : status;

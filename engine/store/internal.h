@@ -327,9 +327,19 @@ void cb_facts_forget(cb_store *store, const cb_case_id *case_id);
 void cb_facts_forget_all(cb_store *store);
 
 /* ---- settle.c: the fold's result into its tables */
-/* `only`: the record that a change was about; NULL: all of them. */
 /* Takes the fingerprints that were left for later, as far as possible. */
 void cb_settle_rest(cb_store *store);
+
+/* The case that is to be settled, and whether there was one before it. */
+typedef struct cb_settle_place {
+    bool begun;
+    cb_case_id case_id;
+} cb_settle_place;
+
+/* CB_END where all are; CB_DAMAGED where the last one still is not. */
+cb_status cb_settle_next(cb_store *store, cb_settle_place *place,
+                         cb_error *error);
+/* `only`: the record that a change was about; NULL: all of them. */
 cb_status cb_settle_case(cb_store *store, const cb_case_id *case_id,
                          const cb_record_id *only, size_t *ret_conflicts,
                          cb_error *error);

@@ -396,36 +396,66 @@ void cb_settle_rest(cb_store *store)
     }
 }
 
+/*
+ * Settling a case takes it off the list, so the one that was settled last comes
+ * again only where the database does not keep what is written to it.
+ */
+cb_status cb_settle_next(cb_store *store, cb_settle_place *place,
+                         cb_error *error)
+{
+    cb_case_id case_id = { { 0 } };
+    cb_query query = cb_query_begin(store->database, "case_changed");
+    cb_status status = cb_query_step(&query, error);
+    bool readable = status == CB_OK && cb_query_copy(&query, 0, case_id.bytes,
+                                                     sizeof case_id.bytes);
+    cb_query_end(&query);
+    if (status != CB_OK) {
+        return status;
+    }
+    if (!readable || (place->begun &&
+                      memcmp(&case_id, &place->case_id, sizeof case_id) == 0)) {
+        status = cb_error_set(error, CB_DAMAGED,
+                              "a case of the store '%s' stays to be settled",
+                              store->folder);
+        cb_error_meaning(error, "no entry is concerned; its lists are not up "
+                                "to date");
+        cb_error_next(error, "casebound doctor");
+        return status;
+    }
+    *place = (cb_settle_place){ .begun = true, .case_id = case_id };
+    return CB_OK;
+}
+
+static size_t count_conflicts(cb_store *store, const cb_case_id *case_id)
+{
+    cb_query query = cb_query_begin(store->database, "case_find");
+    cb_query_bind_blob(&query, ":id", case_id->bytes, sizeof case_id->bytes);
+    size_t count = cb_query_step(&query, NULL) == CB_OK
+                       ? (size_t)cb_query_integer(&query, 1)
+                       : 0;
+    cb_query_end(&query);
+    return count;
+}
+
 cb_status cb_exchange_settle(cb_store *store, size_t *ret_cases,
                              size_t *ret_conflicts, cb_error *reterr_error)
 {
+    cb_settle_place place = { .begun = false };
     size_t cases = 0;
     size_t fresh = 0;
-    cb_status status = CB_OK;
-    for (;;) {
-        cb_case_id case_id;
-        size_t before = 0;
+    cb_status status = cb_settle_next(store, &place, reterr_error);
+    while (status == CB_OK) {
+        size_t before = count_conflicts(store, &place.case_id);
         size_t after = 0;
-        cb_query query = cb_query_begin(store->database, "case_changed");
-        status = cb_query_step(&query, reterr_error);
-        bool found = status == CB_OK && cb_query_copy(&query, 0, case_id.bytes,
-                                                      sizeof case_id.bytes);
-        cb_query_end(&query);
-        if (!found) {
-            break;
-        }
-        query = cb_query_begin(store->database, "case_find");
-        cb_query_bind_blob(&query, ":id", case_id.bytes, sizeof case_id.bytes);
-        status = cb_query_step(&query, reterr_error);
-        before = status == CB_OK ? (size_t)cb_query_integer(&query, 1) : 0;
-        cb_query_end(&query);
-        cb_facts_forget(store, &case_id);
-        status = cb_settle_case(store, &case_id, NULL, &after, reterr_error);
+        cb_facts_forget(store, &place.case_id);
+        status =
+            cb_settle_case(store, &place.case_id, NULL, &after, reterr_error);
         if (status != CB_OK) {
-            break;
+            return status;
         }
         cases++;
         fresh += after > before ? after - before : 0;
+        status = cb_settle_next(store, &place, reterr_error);
     }
     if (status == CB_END) {
         *ret_cases = cases;

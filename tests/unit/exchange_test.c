@@ -303,3 +303,53 @@ Test(exchange, reads_mail_only_from_whom_and_for_whom_it_is,
     cr_expect(version == 3 && keys == 1);
     cb_buffer_clear(&mail);
 }
+
+/* ------------------------------------------------------- nothing to settle */
+
+static void execute(cb_store *store, const char *sql)
+{
+    char *problem = NULL;
+    cr_assert(sqlite3_exec(store->database->connection, sql, NULL, NULL,
+                           &problem) == SQLITE_OK,
+              "%s: %s", sql, problem);
+}
+
+/* All entries of a case may be set apart, or wait for their key. */
+Test(exchange, settles_a_changed_case_that_has_no_entries,
+     .init = exchange_begin, .fini = exchange_end, .timeout = 60)
+{
+    size_t cases = 0;
+    size_t conflicts = 0;
+    (void)store_kit_case(anna);
+    store_kit_sync(hub, anna);
+    cb_store *const stores[] = { anna, hub };
+    for (size_t i = 0; i < 2; i++) {
+        execute(stores[i],
+                "INSERT INTO case_file (id, fingerprint, changed) "
+                "VALUES (zeroblob(16), zeroblob(32), 1), "
+                "(x'ffffffffffffffffffffffffffffffff', zeroblob(32), 1); "
+                "UPDATE case_file SET changed = 1");
+        expect_ok(
+            cb_exchange_settle(stores[i], &cases, &conflicts, test_error()));
+        cr_expect(cases == 3 && conflicts == 0);
+        cr_expect(count_of(stores[i], "SELECT count(*) FROM case_file "
+                                      "WHERE changed = 1") == 0);
+    }
+}
+
+/* A damaged database may keep a case as it is, however often it is settled. */
+Test(exchange, does_not_settle_for_ever_what_stays_changed,
+     .init = exchange_begin, .fini = exchange_end, .timeout = 60)
+{
+    size_t cases = 0;
+    size_t conflicts = 0;
+    (void)store_kit_case(anna);
+    execute(anna, "INSERT INTO case_file (id, fingerprint, changed) "
+                  "VALUES (zeroblob(16), zeroblob(32), 1); "
+                  "CREATE TRIGGER stuck BEFORE UPDATE ON case_file "
+                  "BEGIN SELECT RAISE(IGNORE); END");
+    expect_status(CB_DAMAGED,
+                  cb_exchange_settle(anna, &cases, &conflicts, test_error()));
+    expect_contains(test_error()->what, "stays to be settled");
+    expect_contains(test_error()->next, "doctor");
+}
