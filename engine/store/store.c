@@ -61,9 +61,12 @@ void cb_store_close(cb_store *store)
     if (store == NULL) {
         return;
     }
-    cb_settle_rest(store);
+    /* There is none where opening failed, or a rotation halfway. */
+    if (store->database != NULL) {
+        cb_settle_rest(store);
+        cb_witness_close(store);
+    }
     cb_facts_forget_all(store);
-    cb_witness_close(store);
     cb_database_close(store->database);
     cb_witness_destroy(store->witness);
     cb_model_destroy(store->model);

@@ -546,12 +546,11 @@ void cb_witness_note(cb_store *store)
 void cb_witness_close(cb_store *store)
 {
     if (store->witness == NULL || !store->witness->dirty ||
-        (store->database != NULL && store->database->reading)) {
+        store->database->reading) {
         return;
     }
     /* Still under the database's lock: who opens it next finds this. */
-    bool emptied =
-        store->database != NULL && cb_database_empty_log(store->database);
+    bool emptied = cb_database_empty_log(store->database);
     write_places(store, !emptied, /* flush= */ true);
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Another master key. */
+#include <string.h>
 #include <unistd.h>
 
 #include "support/expect.h"
@@ -122,4 +123,42 @@ Test(rotate, can_be_interrupted_and_shows_how_far_it_is)
     cr_expect(calls > 0);
     expect_content(store);
     cb_store_close(store);
+}
+
+/* ------------------------------------------------ stopped after the new key */
+
+static const cb_environment *inner;
+
+static cb_status refuse_move(void *context, const char *from, const char *to,
+                             cb_error *error)
+{
+    size_t size = strlen(from);
+    if (size > 5 && strcmp(from + size - 5, "-next") == 0) {
+        return cb_error_set(error, CB_IO, "cannot rename '%s'", from);
+    }
+    return inner->move_file(context, from, to, error);
+}
+
+/* A fingerprint is due, and the handle has no database any more. */
+Test(rotate, can_be_closed_where_it_could_not_be_finished)
+{
+    cb_environment stubborn = the.kit.environment;
+    cb_store *store = NULL;
+    inner = &the.kit.environment;
+    stubborn.move_file = refuse_move;
+    the.options.environment = &stubborn;
+    expect_ok(
+        cb_store_open(&the.options, the.kit.passphrase, &store, test_error()));
+    store_kit_person(store, &the.case_id, "victim_supporter", "Fern");
+    store_kit_person(store, &the.case_id, "victim_supporter", "Rowan");
+    expect_status(CB_IO, rotate(store, the.newer));
+    cr_expect(store->database == NULL);
+    cb_store_close(store);
+
+    the.options.environment = &the.kit.environment;
+    store = store_kit_open(&the.kit, "a");
+    cr_expect(!has_old_key(store));
+    store_kit_person(store, &the.case_id, "offender", "Ash");
+    cb_store_close(store);
+    cr_expect(leftovers() == 0 && !unlock_names_previous());
 }
