@@ -52,6 +52,29 @@ static void clear(struct work *work)
     cb_secret_destroy(work->hash_key);
 }
 
+/*
+ * The store may have been opened with the key that the kernel keeps, or before
+ * somebody wrote to unlock.json: then nobody could open the backup.
+ */
+static cb_status check_slots(const struct work *work, cb_error *error)
+{
+    cb_unlock unlock;
+    cb_status status =
+        cb_unlock_parse(cb_span_of_buffer(&work->slots), &unlock, error);
+    if (status == CB_NO_MEMORY ||
+        (status == CB_OK &&
+         cb_unlock_judge(&unlock, work->store->master_key) == CB_UNLOCK_FITS)) {
+        return status;
+    }
+    status = cb_error_set(error, CB_DAMAGED, "'%s' is not as it was written",
+                          work->unlock);
+    cb_error_meaning(error, "a backup with it might open with no passphrase; "
+                            "none was made");
+    cb_error_next(error, "casebound doctor; where the passphrase still opens "
+                         "the store: casebound passphrase --same");
+    return status;
+}
+
 static cb_status prepare(struct work *work, cb_error *error)
 {
     cb_store *store = work->store;
@@ -68,6 +91,9 @@ static cb_status prepare(struct work *work, cb_error *error)
     if (status == CB_NOT_FOUND) {
         status =
             cb_error_set(error, CB_DAMAGED, "'%s' is missing", work->unlock);
+    }
+    if (status == CB_OK) {
+        status = check_slots(work, error);
     }
     if (status != CB_OK) {
         return status;
@@ -285,26 +311,57 @@ static cb_status write_part(struct work *work, cb_error *error)
     return status;
 }
 
+/* What a backup begins with, or nothing, as a full stick may have left it. */
+static cb_status look_like_backup(const struct work *work, uint64_t size,
+                                  bool *ret_like, cb_error *error)
+{
+    uint8_t start[CB_BACKUP_MAGIC_BYTES];
+    cb_backup_file file = { 0 };
+    *ret_like = size == 0;
+    if (size < sizeof start) {
+        return CB_OK;
+    }
+    cb_status status =
+        cb_backup_file_open(work->store->environment, work->path, &file, error);
+    if (status == CB_OK) {
+        status = cb_backup_file_read(&file, start, sizeof start, error);
+    }
+    *ret_like =
+        status == CB_OK && memcmp(start, CB_BACKUP_MAGIC, sizeof start) == 0;
+    cb_backup_file_close(&file);
+    return status;
+}
+
+/* --replace with a name mistyped must not cost a letter, or the store. */
 static cb_status refuse_existing(const struct work *work, bool replace,
                                  cb_error *error)
 {
     const cb_environment *environment = work->store->environment;
     cb_file_facts facts;
+    bool like = false;
     cb_status status =
         environment->look_at(environment->context, work->path, &facts, error);
-    if (status == CB_NOT_FOUND ||
-        (status == CB_OK && replace && facts.kind == CB_FILE_REGULAR)) {
+    bool regular = status == CB_OK && facts.kind == CB_FILE_REGULAR;
+    if (status == CB_NOT_FOUND) {
         return CB_OK;
     }
-    if (status == CB_OK) {
-        status = cb_error_set(
-            error, CB_EXISTS, "there is %s at '%s' already",
-            facts.kind == CB_FILE_REGULAR ? "a file" : "something", work->path);
-        cb_error_meaning(error, "it was not touched, and no backup was made");
-        cb_error_next(error, facts.kind == CB_FILE_REGULAR
-                                 ? "choose another name, or give --replace"
-                                 : "choose another name");
+    if (regular && replace) {
+        status = look_like_backup(work, facts.size, &like, error);
     }
+    if (status != CB_OK || like) {
+        return status;
+    }
+    if (regular && replace) {
+        status =
+            cb_error_set(error, CB_EXISTS, "'%s' is not a backup", work->path);
+    } else {
+        status = cb_error_set(error, CB_EXISTS, "there is %s at '%s' already",
+                              regular ? "a file" : "something", work->path);
+    }
+    cb_error_meaning(error, "it was not touched, and no backup was made");
+    cb_error_next(error, regular && !replace
+                             ? "choose another name, or give --replace"
+                             : "choose another name");
     return status;
 }
 

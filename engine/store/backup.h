@@ -9,9 +9,11 @@
 #include <casebound/backup.h>
 #include <sodium.h>
 
-#define CB_BACKUP_HEAD_BYTES 128
-#define CB_BACKUP_SALT_BYTES 32
-#define CB_BACKUP_HASH_BYTES 32
+#define CB_BACKUP_MAGIC       "CBBACKUP"
+#define CB_BACKUP_MAGIC_BYTES 8
+#define CB_BACKUP_HEAD_BYTES  128
+#define CB_BACKUP_SALT_BYTES  32
+#define CB_BACKUP_HASH_BYTES  32
 
 typedef struct cb_backup_head {
     uint32_t unlock_size;

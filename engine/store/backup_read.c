@@ -11,8 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAGIC        "CBBACKUP"
-#define MAGIC_BYTES  8
 #define VERSION      1
 #define FLAG_HUB     1
 #define UNUSED_BYTES 80 /* from here on the head is zero */
@@ -24,7 +22,7 @@ void cb_backup_format_head(const cb_backup_head *head,
                            uint8_t bytes[CB_BACKUP_HEAD_BYTES])
 {
     memset(bytes, 0, CB_BACKUP_HEAD_BYTES);
-    memcpy(bytes, MAGIC, MAGIC_BYTES);
+    memcpy(bytes, CB_BACKUP_MAGIC, CB_BACKUP_MAGIC_BYTES);
     cb_put_u16(bytes + 8, VERSION);
     cb_put_u16(bytes + 10, head->facts.hub ? FLAG_HUB : 0);
     cb_put_u32(bytes + 12, head->unlock_size);
@@ -49,7 +47,7 @@ cb_status cb_backup_parse_head(const uint8_t bytes[CB_BACKUP_HEAD_BYTES],
                                cb_backup_head *ret_head, cb_error *reterr_error)
 {
     cb_status status = CB_OK;
-    if (memcmp(bytes, MAGIC, MAGIC_BYTES) != 0) {
+    if (memcmp(bytes, CB_BACKUP_MAGIC, CB_BACKUP_MAGIC_BYTES) != 0) {
         status = cb_error_set(reterr_error, CB_INPUT,
                               "'%s' is not a backup of a case store", path);
         cb_error_meaning(reterr_error, "nothing was taken from it");

@@ -156,6 +156,53 @@ Test(backup, is_replaced_only_where_that_was_asked_for)
     expect_contains(test_error()->meaning, "no backup was made");
 }
 
+/* A slip of the finger must not cost the store, or a letter. */
+Test(backup, replaces_nothing_but_a_backup)
+{
+    char path[STORE_KIT_PATH_BYTES];
+    static const char *const names[] = { "Anna/casebook.db", "Anna/unlock.json",
+                                         "letter", "short" };
+    cb_backup_facts facts = { 0 };
+    run("seq 1000 > letter && printf CB > short && cp -r . ../kept-$$ && mv "
+        "../kept-$$ kept");
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        char command[STORE_KIT_PATH_BYTES];
+        expect_status(CB_EXISTS, cb_backup_write(
+                                     anna, store_kit_path(&kit, names[i], path),
+                                     true, &facts, test_error()));
+        expect_contains(test_error()->what, "not a backup");
+        snprintf(command, sizeof command, "cmp %s kept/%s", names[i], names[i]);
+        run(command);
+    }
+    /* One that a full stick cut off is replaced, and so is an empty file. */
+    write_backup(anna);
+    run("truncate -s 300 monday.backup");
+    write_backup(anna);
+    run(": > monday.backup");
+    write_backup(anna);
+    expect_ok(check());
+}
+
+/* The store was opened with the key that the kernel keeps. */
+Test(backup, is_not_made_where_nobody_could_open_it)
+{
+    cb_backup_facts facts = { 0 };
+    run("cp Anna/unlock.json sound && "
+        "sed -i 's/\"sealed\":\"../\"sealed\":\"zz/;y/z/0/' "
+        "Anna/unlock.json && ! cmp -s sound Anna/unlock.json");
+    expect_status(CB_DAMAGED, cb_backup_write(anna, backup_file(), false,
+                                              &facts, test_error()));
+    expect_contains(test_error()->what, "unlock.json");
+    expect_contains(test_error()->next, "casebound passphrase");
+    run("cp Bert/unlock.json Anna/unlock.json");
+    expect_status(CB_DAMAGED, cb_backup_write(anna, backup_file(), false,
+                                              &facts, test_error()));
+    cr_expect(!exists("monday.backup") && !exists("Anna/backup.db"));
+    run("cp sound Anna/unlock.json");
+    write_backup(anna);
+    expect_ok(check());
+}
+
 /* What is read-only may be backed up all the same. */
 Test(backup, of_an_older_copy_can_be_made)
 {
