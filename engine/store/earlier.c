@@ -107,6 +107,17 @@ cb_status cb_earlier_keep(cb_store *store, cb_error *error)
     return status;
 }
 
+/* Only memory may know yet that this is an older copy, see witness.c. */
+static cb_status return_to_present(cb_store *store, cb_error *error)
+{
+    const bool restored = store->identity.restored;
+    store->in_earlier = false;
+    cb_status status = cb_identity_load(store, error);
+    store->identity.restored = store->identity.restored || restored;
+    store->stale = status != CB_OK;
+    return status;
+}
+
 cb_status cb_exchange_earlier_enter(cb_store *store, bool *ret_can_sign,
                                     cb_error *reterr_error)
 {
@@ -134,8 +145,7 @@ cb_status cb_exchange_earlier_enter(cb_store *store, bool *ret_can_sign,
         status = cb_identity_enter_stream(store, reterr_error);
     }
     if (status != CB_OK && store->in_earlier) {
-        store->in_earlier = false;
-        (void)cb_identity_load(store, NULL);
+        (void)return_to_present(store, NULL);
     }
     cb_secret_destroy(rows);
     cb_secret_destroy(key);
@@ -167,9 +177,6 @@ static cb_status forget_first(cb_store *store, cb_error *error)
 cb_status cb_exchange_earlier_leave(cb_store *store, bool done,
                                     cb_error *reterr_error)
 {
-    const bool restored = store->identity.restored;
-    store->in_earlier = false;
-    cb_status status = cb_identity_load(store, reterr_error);
-    store->identity.restored = store->identity.restored || restored;
+    cb_status status = return_to_present(store, reterr_error);
     return status == CB_OK && done ? forget_first(store, reterr_error) : status;
 }

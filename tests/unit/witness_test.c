@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* An older copy of a store is recognised when it is opened; nothing else is. */
 #include <casebound/backup.h>
+#include <casebound/exchange.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -486,4 +487,34 @@ Test(witness, of_a_newer_version_is_left_alone)
     run("cp a/casebook.db before && cp a/witness seen");
     expect_status(CB_NEWER, try_open());
     run("cmp a/casebook.db before && cmp a/witness seen");
+}
+
+/* An earlier stream that is not there leads back to the present as it was. */
+Test(witness, is_not_forgotten_where_an_earlier_stream_cannot_be_entered)
+{
+    uint8_t row[CB_IDENTIFIER_BYTES + CB_SIGNING_KEY_BYTES];
+    cb_store_identity identity;
+    bool can_sign = false;
+    memset(row, 7, sizeof row);
+    expect_ok(cb_store_begin(store, test_error()));
+    expect_ok(
+        cb_meta_put(store, "stream.earlier", row, sizeof row, test_error()));
+    expect_ok(cb_store_commit(store, test_error()));
+    close_and_run("cp -r a kept");
+    expect_ok(try_open());
+    store_kit_person(store, &case_id, "victim", "Ash");
+    close_and_run("rm -r a && mv kept a");
+    expect_ok(try_open());
+    cb_store_identify(store, &identity);
+    cr_assert(identity.restored);
+
+    expect_status(CB_DAMAGED,
+                  cb_exchange_earlier_enter(store, &can_sign, test_error()));
+    cb_store_identify(store, &identity);
+    cr_expect(identity.restored && !store->in_earlier);
+    expect_ok(cb_store_begin(store, test_error()));
+    expect_ok(cb_store_commit(store, test_error()));
+    open_again();
+    cb_store_identify(store, &identity);
+    cr_expect(identity.restored);
 }
