@@ -311,18 +311,17 @@ static cb_status write_part(struct work *work, cb_error *error)
     return status;
 }
 
-/* What a backup begins with, or nothing, as a full stick may have left it. */
 static cb_status look_like_backup(const struct work *work, uint64_t size,
                                   bool *ret_like, cb_error *error)
 {
     uint8_t start[CB_BACKUP_MAGIC_BYTES];
     cb_backup_file file = { 0 };
-    *ret_like = size == 0;
-    if (size < sizeof start) {
+    *ret_like = false;
+    if (size < CB_BACKUP_HEAD_BYTES) {
         return CB_OK;
     }
-    cb_status status =
-        cb_backup_file_open(work->store->environment, work->path, &file, error);
+    cb_status status = cb_backup_file_open_locked(work->store->environment,
+                                                  work->path, &file, error);
     if (status == CB_OK) {
         status = cb_backup_file_read(&file, start, sizeof start, error);
     }

@@ -11,7 +11,7 @@
 #define CB_BACKUP_CHUNK_BYTES 65536
 
 typedef struct cb_backup_file {
-    char *path;
+    const char *path;   /* of SQLite */
     sqlite3_file *file; /* NULL: not open */
     uint64_t offset;    /* of what comes next */
     uint64_t size;      /* when it was opened */
@@ -28,6 +28,13 @@ CB_NODISCARD cb_status cb_backup_file_open(const cb_environment *environment,
                                            const char *path,
                                            cb_backup_file *ret_file,
                                            cb_error *reterr_error);
+/*
+ * The same for a file that may turn out to be an open database: to close it
+ * otherwise would let go of this process's lock on it.
+ */
+CB_NODISCARD cb_status
+cb_backup_file_open_locked(const cb_environment *environment, const char *path,
+                           cb_backup_file *ret_file, cb_error *reterr_error);
 CB_NODISCARD cb_status cb_backup_file_write(cb_backup_file *file,
                                             const void *bytes, size_t size,
                                             cb_error *reterr_error);

@@ -43,7 +43,7 @@ typedef struct cb_backup_facts {
 /*
  * Writes a backup beside `path`, flushes it, gives it its name, reads it again
  * from there and verifies all of it; only then it returns CB_OK.  What is there
- * is replaced only where `replace` says so and it is a backup (or empty), and
+ * is replaced only where `replace` says so and it is a backup, and
  * not before the new one is whole.  The store is not changed; a copy is made in
  * its folder meanwhile. CB_EXISTS, CB_NO_SPACE, CB_PERMISSION, CB_NOT_FOUND (no
  * such folder), CB_DAMAGED (the store, unlock.json is not as it was written, or
