@@ -100,8 +100,8 @@ static cb_status explain_no_store(cb_cli_session *session,
                      options->folder);
         cb_error_meaning(error, "the cases are there, but the passphrase "
                                 "opens them only with that file");
-        cb_error_next(error, "put unlock.json back from a backup of the "
-                             "folder");
+        cb_error_next(error, "put back a copy of unlock.json, or restore a "
+                             "backup: casebound -C NEWFOLDER restore FILE");
     }
     return CB_NO_STORE;
 }

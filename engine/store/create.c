@@ -55,7 +55,7 @@ static cb_status refuse_database(const cb_environment *environment,
                           "'%s'",
                           path);
     cb_error_meaning(error, "it was not touched");
-    cb_error_next(error, "put back unlock.json from a backup, or choose "
+    cb_error_next(error, "put back a copy of unlock.json, or choose "
                          "another folder with -C");
     return status;
 }

@@ -121,6 +121,9 @@ static cb_status explain_damage(const cb_database *database, cb_error *error)
                          : words.meaning);
     if (words.next[0] != '\0') {
         cb_error_next(error, "%s", words.next);
+    } else if (status == CB_DAMAGED) {
+        cb_error_next(error, "copy the folder away as it is, then: casebound "
+                             "doctor");
     }
     return status;
 }
@@ -278,7 +281,7 @@ static cb_status demand_database(cb_database *database, cb_error *error)
         cb_error_meaning(error, "it was left as it is; what was synced is "
                                 "safe at the hub");
         cb_error_next(error, "casebound doctor; then restore a backup: "
-                             "casebound restore FILE");
+                             "casebound -C NEWFOLDER restore FILE");
     }
     return status;
 }
@@ -295,7 +298,7 @@ static cb_status open_failed(cb_database *database, int code, bool create,
     cb_error_meaning(error, "none was made in its place; what was synced is "
                             "safe at the hub");
     cb_error_next(error, "casebound doctor; then restore a backup: casebound "
-                         "restore FILE");
+                         "-C NEWFOLDER restore FILE");
     return status;
 }
 

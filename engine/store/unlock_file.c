@@ -30,8 +30,9 @@ cb_status cb_unlock_load(const cb_environment *environment, const char *path,
             cb_error_set(reterr_error, CB_DAMAGED, "'%s' is damaged", path);
         cb_error_meaning(reterr_error, "the store cannot be unlocked with it; "
                                        "the cases in it are not changed");
-        cb_error_next(reterr_error, "put back a copy of this file from a "
-                                    "backup");
+        cb_error_next(reterr_error, "put back a copy of this file, or restore "
+                                    "a backup: casebound -C NEWFOLDER "
+                                    "restore FILE");
     }
     return status;
 }
