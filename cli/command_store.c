@@ -163,8 +163,8 @@ static cb_status run_unlock(cb_cli_session *session)
                                         &session->error);
     }
     if (status == CB_OK) {
-        cb_cli_say(session, "unlocked for %" PRId64 " minutes",
-                   (ms + 59999) / 60000);
+        cb_cli_say(session, "unlocked for %" PRId64 " minute%s",
+                   (ms + 59999) / 60000, ms <= 60000 ? "" : "s");
         cb_cli_warn_of_swap(session);
         status = cb_cli_answer(session,
                                json_pack("{s:s, s:I}", "schema",

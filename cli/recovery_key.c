@@ -150,9 +150,9 @@ void cb_cli_tell_cost(cb_cli_session *session, const cb_store *store)
         return;
     }
     cb_cli_say(session,
-               "this machine has little free memory: the passphrase is guarded "
-               "with %llu MiB and %llu passes; where there is more: casebound "
-               "passphrase --same --cost moderate",
+               "the passphrase is guarded with no more than %llu MiB and %llu "
+               "passes; where there is enough memory: casebound passphrase "
+               "--same --cost moderate",
                (unsigned long long)(keys.kdf_memory_bytes / 1048576),
                (unsigned long long)keys.kdf_operations);
 }
