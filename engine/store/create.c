@@ -30,7 +30,8 @@ static void remove_unfinished(const cb_environment *environment,
 
 /*
  * Without its unlock.json a database is shut, not worthless; unless it was
- * never finished: then nobody ever had a key to it.
+ * never finished: then nobody ever had a key to it.  That it is held says that
+ * somebody is about to finish it.
  */
 static cb_status refuse_database(const cb_environment *environment,
                                  const char *folder, const char *path,
@@ -40,10 +41,21 @@ static cb_status refuse_database(const cb_environment *environment,
     cb_buffer_init(&start, 1);
     cb_status status =
         environment->read_file(environment->context, begun_path, &start, NULL);
+    cb_buffer_reset(&start);
+    if ((status == CB_OK || status == CB_LIMIT) &&
+        cb_database_is_held(environment, path)) {
+        char holder[CB_HOLDER_WORDS_BYTES];
+        cb_buffer_clear(&start);
+        cb_holder_words(environment, path, holder);
+        status =
+            cb_error_set(error, CB_IN_USE,
+                         "a store is being made at '%s' by %s", folder, holder);
+        cb_error_meaning(error, "it was not touched");
+        return status;
+    }
     if (status == CB_OK || status == CB_LIMIT) {
         remove_unfinished(environment, folder);
     }
-    cb_buffer_reset(&start);
     status = environment->read_file(environment->context, path, &start, NULL);
     const bool empty = status == CB_OK && start.size == 0;
     cb_buffer_clear(&start);

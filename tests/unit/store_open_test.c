@@ -283,6 +283,48 @@ Test(store_open, is_used_by_one_process_at_a_time, .init = begin, .fini = end)
     expect_status(CB_OK, open_with("a", kit.passphrase));
 }
 
+/*
+ * As when `init` is run twice at a time: what the other has begun is not what a
+ * crash has left.
+ */
+Test(store_open, is_not_made_where_another_process_is_making_it, .init = begin,
+     .fini = end)
+{
+    int gate[2];
+    char byte = 0;
+    char path[STORE_KIT_PATH_BYTES];
+    char unlock[STORE_KIT_PATH_BYTES + 32];
+    char begun[STORE_KIT_PATH_BYTES + 32];
+    char database[STORE_KIT_PATH_BYTES + 32];
+    struct stat facts;
+    cb_store_close(store_kit_create(&kit, "a"));
+    cr_assert(pipe(gate) == 0);
+    pid_t child = fork();
+    cr_assert(child >= 0);
+    if (child == 0) {
+        _exit(read(gate[0], &byte, 1) == 1 &&
+                      create_at("a", kit.passphrase) == CB_IN_USE &&
+                      strstr(test_error()->what, "process") != NULL
+                  ? 0
+                  : 1);
+    }
+    cb_store *store = store_kit_open(&kit, "a");
+    store_kit_path(&kit, "a", path);
+    snprintf(unlock, sizeof unlock, "%s/unlock.json", path);
+    snprintf(begun, sizeof begun, "%s/" CB_UNLOCK_BEGUN, path);
+    snprintf(database, sizeof database, "%s/casebook.db", path);
+    cr_assert(rename(unlock, begun) == 0);
+    cr_assert(write(gate[1], "x", 1) == 1);
+    int status = 1;
+    cr_assert(waitpid(child, &status, 0) == child);
+    cr_expect(WIFEXITED(status) && WEXITSTATUS(status) == 0,
+              "a second process took away what the first was making");
+    cr_expect(stat(database, &facts) == 0 && facts.st_size > 0);
+    cr_assert(rename(begun, unlock) == 0);
+    cb_store_close(store);
+    expect_ok(open_with("a", kit.passphrase));
+}
+
 Test(store_open, names_a_damaged_page_and_its_file, .init = begin, .fini = end)
 {
     char path[STORE_KIT_PATH_BYTES];

@@ -57,7 +57,8 @@ typedef struct cb_store_options {
 /*
  * Makes the folder and an empty store in it, with the keys of this device.
  * The folder may exist if it is empty.  CB_EXISTS where there is a store,
- * CB_INPUT for a passphrase that is too short, CB_PERMISSION, CB_NO_SPACE.
+ * CB_IN_USE where another process is making one, CB_INPUT for a passphrase that
+ * is too short, CB_PERMISSION, CB_NO_SPACE.
  */
 CB_NODISCARD CB_PUBLIC cb_status
 cb_store_create(const cb_store_options *options, const cb_secret *passphrase,
