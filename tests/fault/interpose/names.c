@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
+#include <stdio_ext.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -269,17 +270,21 @@ FILE *fopen64(const char *name, const char *mode)
     return open_stream(name, mode, real);
 }
 
-/* What went out of the buffer past our write, by the whole file. */
-int fclose(FILE *stream)
+/*
+ * What goes out of a buffer goes past our write, so the whole file is noted,
+ * and before anybody flushes it to the disk: what is noted later counts as not
+ * flushed.
+ */
+int fflush(FILE *stream)
 {
     char path[INTERPOSE_PATH_BYTES];
     struct stat state;
     static unsigned char content[1 << 20];
-    REAL(int, fclose, FILE *)
-    const int file = fileno(stream);
-    const int flags = file < 0 ? O_RDONLY : fcntl(file, F_GETFL);
-    if ((flags & O_ACCMODE) != O_RDONLY && fflush(stream) == 0 &&
-        interpose_file(file, path, &state) && S_ISREG(state.st_mode)) {
+    REAL(int, fflush, FILE *)
+    const bool pending = stream != NULL && __fpending(stream) > 0;
+    const int code = real(stream);
+    if (code == 0 && pending && interpose_file(fileno(stream), path, &state) &&
+        S_ISREG(state.st_mode)) {
         int again = open(path, O_RDONLY | O_CLOEXEC);
         const ssize_t size = read(again, content, sizeof content);
         (void)close(again);
@@ -288,5 +293,12 @@ int fclose(FILE *stream)
                              (size_t)size);
         }
     }
+    return code;
+}
+
+int fclose(FILE *stream)
+{
+    REAL(int, fclose, FILE *)
+    (void)fflush(stream);
     return real(stream);
 }
