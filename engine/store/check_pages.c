@@ -102,6 +102,7 @@ struct scan {
     size_t count;
     uint64_t total;
     uint64_t unreadable; /* pages of the database */
+    uint64_t stale;      /* of those that are not among `found` */
     struct cb_vfs_scrub_result result;
     cb_status status;
     cb_error words;
@@ -112,6 +113,8 @@ static void note_page(void *context, const struct cb_vfs_damage *damage)
     struct scan *scan = context;
     if (scan->count < CB_CHECK_PAGES_MAX) {
         scan->found[scan->count++] = *damage;
+    } else {
+        scan->stale += damage->fault == CB_VFS_FAULT_STALE;
     }
     scan->total++;
     scan->unreadable +=
@@ -123,6 +126,7 @@ static void scan_pages(cb_vfs *vfs, const char *path, struct scan *scan)
     scan->count = 0;
     scan->total = 0;
     scan->unreadable = 0;
+    scan->stale = 0;
     cb_error_clear(&scan->words);
     scan->status =
         cb_vfs_scrub(vfs, path, note_page, scan, &scan->result, &scan->words);
@@ -182,9 +186,15 @@ static cb_status report_page(cb_check *check,
     }
 }
 
-/* One page after another, or all of them for the same reason. */
+/*
+ * One page after another, or all of them for the same reason.  A table with a
+ * damaged top cannot call a page stale: it may be what is old itself.
+ */
 static cb_status report_pages(cb_check *check, const struct scan *scan)
 {
+    const struct cb_vfs_damage whole_table = { .kind = CB_VFS_TABLE,
+                                               .fault =
+                                                   CB_VFS_FAULT_UNREADABLE };
     const cb_check_place place = cb_check_at_file(DATABASE);
     cb_status status = CB_OK;
     if (scan->unreadable > 0 && scan->unreadable == scan->result.pages) {
@@ -193,10 +203,20 @@ static cb_status report_pages(cb_check *check, const struct scan *scan)
                               "no page of '" DATABASE "' opens with the key of "
                               "'unlock.json'");
     }
+    const bool doubtful = scan->result.table_doubtful;
+    bool table = doubtful && scan->stale > 0;
+    uint64_t unlisted = scan->total - (doubtful ? scan->stale : 0);
     for (size_t i = 0; i < scan->count && status == CB_OK; i++) {
-        status = report_page(check, &scan->found[i]);
+        if (doubtful && scan->found[i].fault == CB_VFS_FAULT_STALE) {
+            table = true;
+        } else {
+            status = report_page(check, &scan->found[i]);
+        }
     }
-    for (uint64_t i = scan->count; i < scan->total && status == CB_OK; i++) {
+    if (table && status == CB_OK) {
+        status = report_table(check, &whole_table);
+    }
+    for (uint64_t i = scan->count; i < unlisted && status == CB_OK; i++) {
         status = cb_check_found(check, CB_CHECK_PAGE_UNREADABLE, &place,
                                 "a page of '" DATABASE "' does not verify");
     }

@@ -233,6 +233,13 @@ int cb_vfs_versions_check(struct cb_vfs_versions *versions, uint64_t page,
                           const struct cb_vfs_trailer *trailer,
                           bool *ret_newest);
 
+/* Whether the table itself is damaged where it calls a page stale. */
+bool cb_vfs_versions_doubtful(struct cb_vfs_versions *versions);
+
+/* Notes that a page is not the newest, or that the table is damaged. */
+void cb_vfs_versions_note_stale(struct cb_vfs_versions *versions,
+                                uint64_t page);
+
 /* Before a page is written, and after it was: the second cannot fail. */
 int cb_vfs_versions_reserve(struct cb_vfs_versions *versions);
 void cb_vfs_versions_note(struct cb_vfs_versions *versions, uint64_t page,

@@ -217,8 +217,7 @@ static int check_version(struct cb_vfs_file *file, uint64_t page_number,
                                        &newest);
     }
     if (result == SQLITE_OK && !newest) {
-        cb_vfs_note_damage(file->vfs, CB_VFS_MAIN, CB_VFS_FAULT_STALE,
-                           file->path, page_number);
+        cb_vfs_versions_note_stale(file->versions, page_number);
         result = SQLITE_IOERR_DATA;
     }
     return result;

@@ -85,6 +85,9 @@ static int scrub_page(struct scrub *scrub, uint64_t number, uint8_t *page)
         report_table(scrub);
         result = SQLITE_OK;
     } else if (result == SQLITE_OK && !newest) {
+        scrub->result.table_doubtful =
+            scrub->result.table_doubtful ||
+            cb_vfs_versions_doubtful(scrub->versions);
         report(scrub, CB_VFS_FAULT_STALE, number);
     }
     return result;

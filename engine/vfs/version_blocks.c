@@ -173,6 +173,17 @@ int cb_vfs_table_read_top(struct cb_vfs_versions *versions)
     return result;
 }
 
+bool cb_vfs_table_is_doubtful(struct cb_vfs_versions *versions)
+{
+    const int64_t slot = 1 - (int64_t)(versions->generation % 2);
+    memset(versions->buffer, 0, CB_VFS_TOP_BYTES);
+    int result = versions->real->pMethods->xRead(
+        versions->real, versions->buffer, CB_VFS_TOP_BYTES,
+        slot * CB_VFS_TOP_BYTES);
+    return !sodium_is_zero(versions->buffer, CB_VFS_TOP_BYTES) &&
+           (result != SQLITE_OK || !open_top(versions));
+}
+
 int cb_vfs_table_write_top(struct cb_vfs_versions *versions,
                            const uint64_t *groups,
                            const struct cb_vfs_recents *recent, int flags)

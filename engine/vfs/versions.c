@@ -179,6 +179,26 @@ int cb_vfs_versions_check(struct cb_vfs_versions *versions, uint64_t page,
     return result;
 }
 
+bool cb_vfs_versions_doubtful(struct cb_vfs_versions *versions)
+{
+    sqlite3_mutex_enter(versions->vfs->mutex);
+    bool doubtful = versions->state == CB_VFS_TABLE_LIVE &&
+                    cb_vfs_table_is_doubtful(versions);
+    sqlite3_mutex_leave(versions->vfs->mutex);
+    return doubtful;
+}
+
+void cb_vfs_versions_note_stale(struct cb_vfs_versions *versions, uint64_t page)
+{
+    if (cb_vfs_versions_doubtful(versions)) {
+        cb_vfs_note_damage(versions->vfs, CB_VFS_TABLE, CB_VFS_FAULT_UNREADABLE,
+                           versions->table_path, 0);
+    } else {
+        cb_vfs_note_damage(versions->vfs, CB_VFS_MAIN, CB_VFS_FAULT_STALE,
+                           versions->path, page);
+    }
+}
+
 int cb_vfs_versions_reserve(struct cb_vfs_versions *versions)
 {
     sqlite3_mutex_enter(versions->vfs->mutex);

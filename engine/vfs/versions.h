@@ -115,6 +115,13 @@ int cb_vfs_table_read_top(struct cb_vfs_versions *versions);
 int cb_vfs_table_peek(struct cb_vfs_versions *versions, bool *ret_newer);
 
 /*
+ * Whether the place of the other top holds something that does not verify: then
+ * that one may have been the newest, and this one calls newer pages stale.  A
+ * cut leaves it so too, but then the log holds all those pages.
+ */
+bool cb_vfs_table_is_doubtful(struct cb_vfs_versions *versions);
+
+/*
  * The leaf's entry of a page; 0 where none was ever written.  A block that does
  * not verify is SQLITE_IOERR_DATA and stands in bad_block.
  */

@@ -80,15 +80,17 @@
  * shorter than when the database had last taken it in.  All its pages belong to
  * one state of the store.
  *
+ * A table whose other top does not verify may be what is old itself, so it is
+ * called damaged then, and no page stale.
+ *
  * What is not found here: that this state is an older one.  Database and table
  * put back together, from one backup, agree with each other; so does a database
  * with the newer top of its table destroyed and its pages put back to the state
  * of the older top, one checkpoint before.  And a log cut off behind what the
  * database took in, or damaged in its last transaction only, looks like a power
- * cut.  The witness
- * outside, which counts commits, finds these when the store is opened, and the
- * hub at the next sync.  An older database beside a newer table is found here,
- * page by page.
+ * cut.  The witness outside, which counts commits, finds these when the store
+ * is opened, and the hub at the next sync.  An older database beside a newer
+ * table is found here, page by page.
  *
  * That a table belongs to the file at all stands in the store itself (meta,
  * "pages.tracked"), on a page that the table covers.  A file that was never
@@ -267,6 +269,9 @@ struct cb_vfs_scrub_result {
     uint64_t pages;
     uint64_t damaged;
     bool tracked; /* so stale pages were looked for, too */
+    /* Half of the table's tops does not verify: pages that it calls stale may
+     * be newer than it.  Unless a log holds them the table is what is wrong. */
+    bool table_doubtful;
     enum cb_vfs_cipher cipher;
 };
 

@@ -469,6 +469,35 @@ Test(check_file, witness_and_table_are_made_anew, .init = check_begin,
     }
 }
 
+/* One of the two tops is the newest; without it every page looks too new. */
+Test(check_file, a_damaged_top_of_the_table_is_not_taken_for_older_pages,
+     .init = check_begin, .fini = check_end)
+{
+    static const size_t offsets[] = { 2,     9,     600,   12000,
+                                      16386, 16393, 16984, 28384 };
+    size_t found = 0;
+    for (size_t i = 0; i < sizeof offsets / sizeof offsets[0]; i++) {
+        size_t size = 0;
+        check_copy("anna", "x");
+        uint8_t *bytes = check_read("x", "casebook.db-pages", &size);
+        cr_assert(offsets[i] < size);
+        bytes[offsets[i]] ^= 1;
+        check_write("x", "casebook.db-pages", bytes, size);
+        free(bytes);
+        cb_check_report *report = check_look("x");
+        cr_expect(check_find(report, "page.stale") == NULL, "%zu: %s",
+                  offsets[i], check_codes(report));
+        found += check_find(report, "pages.table") != NULL;
+        cb_check_report_destroy(report);
+        report = check_repair("x");
+        cr_expect(cb_check_outcome(report, NULL) == CB_OK, "%zu: %s",
+                  offsets[i], check_codes(report));
+        cb_check_report_destroy(report);
+        expect_well("x", "casebook.db-pages");
+    }
+    cr_expect(found == 4, "%zu", found);
+}
+
 /*
  * The power failed while the log was copied into the database: such a page is
  * whole in the log, and no damage.
