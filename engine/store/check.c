@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define PROGRESS_INSTRUCTIONS 100000
+#define LOOK_ATTEMPTS         3
 
 static bool wants_to_stop(const cb_check *check)
 {
@@ -174,6 +175,24 @@ static void end(cb_check *check)
     *check = (cb_check){ .store = NULL };
 }
 
+/* Begins and looks, from the start where the store has become another. */
+static cb_status begin_and_look(cb_check *check,
+                                const cb_check_options *options,
+                                cb_error *error)
+{
+    cb_status status = CB_OK;
+    for (int i = 1;; i++) {
+        status = begin(check, options, error);
+        if (status == CB_OK) {
+            status = look(check);
+        }
+        if (!check->again || i == LOOK_ATTEMPTS) {
+            return status;
+        }
+        end(check);
+    }
+}
+
 /* ---------------------------------------------------------------- repairing */
 
 /* What a repair leaves: the same check from the start, with a new handle. */
@@ -185,15 +204,12 @@ static cb_status look_again(cb_check *check)
     cb_database_settle_on_close(check->store->database);
     cb_store_close(check->store);
     check->store = NULL;
-    cb_status status = begin(&later, &options, &check->error);
+    cb_status status = begin_and_look(&later, &options, &check->error);
     if (status == CB_OK) {
-        status = look(&later);
-        if (status == CB_OK) {
-            status = cb_check_report_settle(check->report, later.report,
-                                            &check->error);
-        } else {
-            check->error = later.error;
-        }
+        status =
+            cb_check_report_settle(check->report, later.report, &check->error);
+    } else {
+        check->error = later.error;
     }
     end(&later);
     return status;
@@ -251,10 +267,7 @@ static cb_status repair_table(cb_check *check, cb_error *error)
     }
     check->pages_sound = true;
     end(check);
-    status = begin(check, options, error);
-    if (status == CB_OK) {
-        status = look(check);
-    }
+    status = begin_and_look(check, options, error);
     if (status == CB_OK) {
         status = cb_check_note(
             check->report, "pages.table", "casebook.db-pages",
@@ -268,12 +281,7 @@ cb_status cb_store_check(const cb_check_options *options,
                          cb_check_report **ret_report, cb_error *reterr_error)
 {
     cb_check check;
-    cb_status status = begin(&check, options, reterr_error);
-    if (status != CB_OK) {
-        end(&check);
-        return status;
-    }
-    status = look(&check);
+    cb_status status = begin_and_look(&check, options, reterr_error);
     if (status == CB_OK && options->repair &&
         cb_check_seen(&check, CB_CHECK_PAGES_TABLE) > 0 &&
         !cb_check_report_refuses(check.report)) {

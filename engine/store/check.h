@@ -77,6 +77,8 @@ typedef struct cb_check {
     cb_error error;  /* of what ends the check */
     cb_store *store; /* opened as far as it could be */
     bool has_key;
+    bool held;         /* another process had the database at the beginning */
+    bool again;        /* the store is another by now: look from the start */
     bool pages_sound;  /* so the store may be opened as usual */
     bool readable;     /* the tables can be asked */
     bool has_identity; /* of the device */

@@ -147,10 +147,25 @@ static bool holds_nothing(const cb_check *check)
     return !found;
 }
 
+/* What lies about while another process works is not left over yet. */
+static cb_status note_holder(cb_check *check)
+{
+    char *path = cb_store_path(check->options->store->folder, "casebook.db");
+    if (path == NULL) {
+        return cb_error_set(&check->error, CB_NO_MEMORY, "out of memory");
+    }
+    check->held = cb_database_is_held(check->environment, path);
+    free(path);
+    return CB_OK;
+}
+
 cb_status cb_check_files(cb_check *check)
 {
     const cb_environment *environment = check->environment;
     cb_status status = check_folder(check);
+    if (status == CB_OK) {
+        status = note_holder(check);
+    }
     if (status == CB_OK && holds_nothing(check)) {
         status = cb_error_set(&check->error, CB_NO_STORE,
                               "there is no case store at '%s'",

@@ -95,6 +95,36 @@ cb_status cb_check_unlock(cb_check *check)
                : status;
 }
 
+static cb_status in_use(cb_check *check, const char *path)
+{
+    char words[CB_HOLDER_WORDS_BYTES];
+    cb_holder_words(check->environment, path, words);
+    cb_status status =
+        cb_error_set(&check->error, CB_IN_USE, "the store '%s' is in use by %s",
+                     check->options->store->folder, words);
+    cb_error_meaning(&check->error, "nothing was changed");
+    cb_error_next(&check->error, "try again when that is done");
+    return status;
+}
+
+/*
+ * The files were looked at and unlock.json was read without the lock.  Where
+ * another process has replaced the master key or the database since, or has
+ * tidied up after itself, nothing of that is so any more.
+ */
+static cb_status demand_same(cb_check *check, const char *path)
+{
+    const cb_store *store = check->store;
+    bool current = true;
+    bool known = cb_keys_look_again(store, &current, NULL) == CB_OK;
+    bool moved =
+        store->database != NULL && cb_database_has_moved(store->database);
+    bool tidied =
+        check->held && cb_check_seen(check, CB_CHECK_FILE_LEFTOVER) > 0;
+    check->again = moved || tidied || (known && !current);
+    return check->again ? in_use(check, path) : CB_OK;
+}
+
 /* -------------------------------------------------------------------- pages */
 
 struct scan {
@@ -306,6 +336,9 @@ static cb_status check_all(cb_check *check, const char *path, struct scan *scan)
     uint64_t frames = 0;
     bool log_sound = true;
     cb_status status = open_log(check, &log_sound);
+    if (status == CB_OK) {
+        status = demand_same(check, path);
+    }
     if (status != CB_OK) {
         return status;
     }
@@ -350,6 +383,27 @@ static cb_status scan_under(cb_check *check, const cb_secret *key,
     return status;
 }
 
+/* Whoever is replacing it has the database until that is done. */
+static cb_status wait_for_rotation(cb_check *check, const char *path)
+{
+    const cb_store_options *options = check->options->store;
+    char *name = strdup(path);
+    cb_database as_named = {
+        .environment = check->environment,
+        .path = name,
+        .patience = { options->waiting, options->waiting_context },
+    };
+    if (name == NULL) {
+        return cb_error_set(&check->error, CB_NO_MEMORY, "out of memory");
+    }
+    bool held = cb_database_is_held(check->environment, path);
+    for (int i = 0; held && cb_database_wait(&as_named, i) != 0; i++) {
+        held = cb_database_is_held(check->environment, path);
+    }
+    free(name);
+    return held ? in_use(check, path) : demand_same(check, path);
+}
+
 /*
  * While the master key is being replaced the database is the old one or the
  * new one, and what stands beside it may be the other's: only the pages can be
@@ -361,7 +415,10 @@ static cb_status check_rotating(cb_check *check, const char *path,
     cb_secret *previous = NULL;
     cb_store *store = check->store;
     check->report->unfinished = true;
-    cb_status status = scan_under(check, store->master_key, path, scan);
+    cb_status status = wait_for_rotation(check, path);
+    if (status == CB_OK) {
+        status = scan_under(check, store->master_key, path, scan);
+    }
     if (status == CB_OK && scan->status == CB_OK &&
         scan->unreadable == scan->result.pages &&
         cb_unlock_take_previous(&store->unlock, store->master_key, &previous,
@@ -435,6 +492,10 @@ cb_status cb_check_pages(cb_check *check)
     }
     if (status == CB_OK && check->store->database != NULL) {
         status = report_cipher(check, scan);
+    }
+    /* A file that no key opened may have had no lock. */
+    if (status == CB_OK) {
+        status = demand_same(check, path);
     }
 out:
     free(scan);

@@ -7,6 +7,8 @@
 #include "support/rotate_kit.h"
 #include "support/vfs_fixture.h"
 
+#include <casebound/check.h>
+
 TestSuite(rotate, .init = rotate_kit_begin, .fini = rotate_kit_end,
           .timeout = 120);
 
@@ -161,4 +163,52 @@ Test(rotate, can_be_closed_where_it_could_not_be_finished)
     store_kit_person(store, &the.case_id, "offender", "Ash");
     cb_store_close(store);
     cr_expect(leftovers() == 0 && !unlock_names_previous());
+}
+
+/* Another process in the moment between the key and the pages of a check. */
+static void rotate_meanwhile(void *context, const char *phase, uint64_t done,
+                             uint64_t total)
+{
+    int *times = context;
+    (void)done;
+    (void)total;
+    if (strcmp(phase, "checking pages") == 0 && *times > 0) {
+        cb_store *store = store_kit_open(&the.kit, "a");
+        expect_ok(rotate(store, the.newer));
+        cb_store_close(store);
+        (*times)--;
+    }
+}
+
+static cb_status check_meanwhile(int times, cb_check_report **ret_report)
+{
+    const cb_check_progress progress = { .context = &times,
+                                         .step = rotate_meanwhile };
+    const cb_check_options options = { .store = &the.options,
+                                       .passphrase = the.kit.passphrase,
+                                       .progress = &progress };
+    cb_error_clear(test_error());
+    cb_status status = cb_store_check(&options, ret_report, test_error());
+    cr_expect(times == 0, "%d rotations left", times);
+    return status;
+}
+
+Test(rotate, is_no_damage_to_a_check_that_was_under_way)
+{
+    cb_check_report *report = NULL;
+    expect_ok(check_meanwhile(1, &report));
+    expect_ok(cb_check_outcome(report, test_error()));
+    for (size_t i = 0; i < cb_check_finding_count(report); i++) {
+        const cb_finding *finding = cb_check_finding(report, i);
+        cr_expect(finding->severity == CB_SEVERITY_INFORMATION, "%s",
+                  finding->code);
+    }
+    cb_check_report_destroy(report);
+}
+
+Test(rotate, lets_a_check_say_that_the_store_is_in_use)
+{
+    cb_check_report *report = NULL;
+    expect_status(CB_IN_USE, check_meanwhile(3, &report));
+    cr_expect(report == NULL);
 }
