@@ -10,6 +10,10 @@
 
 #include <casebound/backup.h>
 #include <inttypes.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define PATH_BYTES_MAX 4096
 
 static const char *plural(uint64_t count, const char *one, const char *many)
 {
@@ -31,14 +35,42 @@ static cb_status answer(cb_cli_session *session, const char *schema,
 
 /* ------------------------------------------------------------------ backup */
 
+/* What takes the store away would take such a backup along. */
+static cb_status refuse_own_folder(cb_cli_session *session, const char *path)
+{
+    char parent[PATH_BYTES_MAX];
+    struct stat target;
+    struct stat own;
+    (void)snprintf(parent, sizeof parent, "%s", path);
+    char *slash = strrchr(parent, '/');
+    if (slash != NULL) {
+        slash[slash == parent ? 1 : 0] = '\0';
+    }
+    if (stat(slash == NULL ? "." : parent, &target) != 0 ||
+        stat(cb_store_folder(cb_cli_store(session)), &own) != 0 ||
+        target.st_dev != own.st_dev || target.st_ino != own.st_ino) {
+        return CB_OK;
+    }
+    cb_status status =
+        cb_error_set(&session->error, CB_INPUT,
+                     "'%s' would lie in the store's own folder", path);
+    cb_error_meaning(&session->error, "it would be lost together with the "
+                                      "store; no backup was made");
+    cb_error_next(&session->error, "name a file on another disk or stick");
+    return status;
+}
+
 static cb_status run_backup(cb_cli_session *session)
 {
     const char *path = session->arguments.operands[0];
     cb_backup_facts facts;
-    cb_status status =
-        cb_backup_write(cb_cli_store(session), path,
-                        cb_cli_option_given(&session->arguments, "replace"),
-                        &facts, &session->error);
+    cb_status status = refuse_own_folder(session, path);
+    if (status == CB_OK) {
+        status =
+            cb_backup_write(cb_cli_store(session), path,
+                            cb_cli_option_given(&session->arguments, "replace"),
+                            &facts, &session->error);
+    }
     if (status != CB_OK) {
         return status;
     }
@@ -83,6 +115,7 @@ const cb_cli_command cb_cli_command_backup = {
             { NULL, NULL } },
     .exits =
         (const cb_cli_exit[]){ { CB_EXISTS, "there is a file already" },
+                               { CB_INPUT, "that is the store's own folder" },
                                { CB_NO_SPACE, "a disk is full" },
                                { CB_DAMAGED, "the store does not verify, or "
                                              "the disk kept something else" },
