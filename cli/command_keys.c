@@ -306,7 +306,13 @@ static cb_status finish_passphrase(cb_cli_session *session, const opened *work,
                              "its recovery key was not kept; make a new one: "
                              "casebound recovery new");
     }
-    cb_cli_say(session, same ? "the passphrase is the same, at its new cost"
+    bool is_alike = before->kdf_operations == keys.kdf_operations &&
+                    before->kdf_memory_bytes == keys.kdf_memory_bytes;
+    cb_cli_say(session, same ? is_alike
+                                   ? "the passphrase is the same, and so is "
+                                     "its cost; 'unlock.json' was written anew"
+                                   : "the passphrase is the same, at its new "
+                                     "cost"
                              : "the new passphrase holds from now on; the old "
                                "one still opens older copies of this store");
     cb_cli_tell_cost(session, work->store);

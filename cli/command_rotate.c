@@ -60,7 +60,7 @@ static cb_status confirm(rotating *work)
     if (status == CB_OK && !yes) {
         status = cb_error_set(&session->error, CB_INTERRUPTED, "not rotated");
         cb_error_meaning(&session->error, "nothing was changed");
-        cb_error_next(&session->error, "run it again if it is meant");
+        cb_error_next(&session->error, "nothing; run it again if it is meant");
     }
     return status;
 }

@@ -32,6 +32,26 @@ static cb_status give_recovery(cb_cli_session *session,
     return status;
 }
 
+/* What is said of a store that is there says too much of one that is not. */
+static cb_status create(cb_cli_session *session,
+                        const cb_store_options *options,
+                        const cb_secret *passphrase, cb_store **ret_store)
+{
+    cb_error words = { 0 };
+    cb_status status = cb_store_create(options, passphrase, ret_store, &words);
+    if (status == CB_NO_SPACE) {
+        words.meaning[0] = '\0';
+        words.next[0] = '\0';
+        cb_error_meaning(&words, "no store was made");
+        cb_error_next(&words, "free some space and run it again, or choose "
+                              "another folder with -C");
+    }
+    if (status != CB_OK) {
+        session->error = words;
+    }
+    return status;
+}
+
 static cb_status run_init(cb_cli_session *session)
 {
     bool wants_recovery =
@@ -50,13 +70,20 @@ static cb_status run_init(cb_cli_session *session)
     }
     if (status == CB_OK && wants_recovery) {
         status = cb_cli_recovery_place(session);
+    } else if (status == CB_OK &&
+               cb_cli_option_given(&session->arguments, "output")) {
+        status = cb_error_set(&session->error, CB_USAGE,
+                              "--output names a file for a recovery key, and "
+                              "none is made without --recovery-key");
+        cb_error_next(&session->error, "give --recovery-key as well, or leave "
+                                       "out --output");
     }
     if (status == CB_OK) {
         status = cb_cli_ask_new_passphrase(session, "New passphrase",
                                            &passphrase, &session->error);
     }
     if (status == CB_OK) {
-        status = cb_store_create(&options, passphrase, &store, &session->error);
+        status = create(session, &options, passphrase, &store);
     }
     if (status == CB_OK) {
         cb_cli_say(session, "made an encrypted case store in '%s'",
@@ -96,7 +123,8 @@ const cb_cli_command cb_cli_command_init = {
             { "recovery-key", '\0', NULL,
               "make a recovery key as well, and show it" },
             { "output", 'o', "FILE",
-              "write the recovery key there, or to the output (-)" },
+              "write the recovery key there, or to the output (-); only "
+              "with --recovery-key" },
             { NULL, '\0', NULL, NULL } },
     .description =
         "Makes the folder and an empty store in it, with the keys of this "
@@ -284,7 +312,9 @@ static void print_safe(cb_cli_session *session, const json_t *document,
                      "safe at the hub: up to entry %" JSON_INTEGER_FORMAT "\n",
                      safe);
     } else if (!is_hub) {
-        cb_cli_print(session, "safe at the hub: nothing yet\n");
+        cb_cli_print(session, "safe at the hub: nothing yet of what was "
+                              "written here since it joined or was "
+                              "restored\n");
     }
 }
 

@@ -314,7 +314,7 @@ static void report_json(const cb_cli_session *session, const cb_error *error,
  */
 static const char *default_meaning(cb_status status)
 {
-    if (status == CB_NOT_FOUND) {
+    if (status == CB_NOT_FOUND || status == CB_WRONG_KEY) {
         return "nothing was changed";
     }
     return status == CB_NO_STORE ? "nothing was read or changed"

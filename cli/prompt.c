@@ -28,6 +28,7 @@ static cb_status refuse_interrupted(cb_error *error)
 {
     cb_error_set(error, CB_INTERRUPTED, "stopped at a question");
     cb_error_meaning(error, "nothing was changed");
+    cb_error_next(error, "nothing; run it again if it is meant");
     return CB_INTERRUPTED;
 }
 

@@ -115,6 +115,8 @@ static cb_status open_regular(const cb_environment *environment,
     if (status == CB_OK && facts.kind != CB_FILE_REGULAR) {
         status =
             cb_error_set(error, CB_INPUT, "'%s' is not a regular file", path);
+        cb_error_meaning(error, "nothing was taken from it");
+        cb_error_next(error, "name the file that 'casebound backup' wrote");
     }
     if (status == CB_OK) {
         status = open_file(environment, path, flags | SQLITE_OPEN_READONLY,

@@ -126,7 +126,18 @@ cb_status cb_check_note(cb_check_report *report, const char *code,
         finding.place = cb_check_at_file(file);
     }
     (void)snprintf(finding.what, sizeof finding.what, "%s", what);
-    return add(report, row, &finding, reterr_error);
+    cb_status status = add(report, row, &finding, reterr_error);
+    bool is_place =
+        row == CB_CHECK_OUTGOING_DAMAGED || row == CB_CHECK_INCOMING_DAMAGED;
+    if (status == CB_OK && is_place &&
+        report->counts[CB_CHECK_OUTGOING_DAMAGED] +
+                report->counts[CB_CHECK_INCOMING_DAMAGED] ==
+            1) {
+        status = cb_check_report_plan(report, reterr_error,
+                                      "make again what sync keeps beside the "
+                                      "store");
+    }
+    return status;
 }
 
 static void mark_repaired(cb_check_report *report)

@@ -95,6 +95,7 @@ static cb_status copy_failed(const struct copy *copy, int code, cb_error *error)
     if (primary == SQLITE_INTERRUPT) {
         status = cb_error_set(error, CB_INTERRUPTED,
                               "copying the store was interrupted");
+        cb_error_next(error, "run it again when there is time for it");
     } else if (primary == SQLITE_FULL) {
         status = cb_error_set(error, CB_NO_SPACE,
                               "there is no room for a copy of the store at "

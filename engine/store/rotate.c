@@ -181,12 +181,16 @@ static cb_status check_room(struct rotation *rotation, cb_error *error)
     if (facts.free_bytes >= facts.size + SPARE_BYTES) {
         return CB_OK;
     }
-    status = cb_error_set(error, CB_NO_SPACE,
-                          "writing the store anew needs %llu MiB, and the disk "
-                          "of '%s' has %llu MiB left",
-                          (unsigned long long)(facts.size / 1048576 + 1),
-                          rotation->store->folder,
-                          (unsigned long long)(facts.free_bytes / 1048576));
+    /* Of what is short of one MiB, MiB would say that there is none. */
+    bool small = facts.free_bytes < 2 * UINT64_C(1048576);
+    uint64_t unit = small ? 1000 : 1048576;
+    status = cb_error_set(
+        error, CB_NO_SPACE,
+        "writing the store anew needs %llu %s, and the disk of '%s' has %llu "
+        "%s left",
+        (unsigned long long)((facts.size + SPARE_BYTES) / unit + 1),
+        small ? "kB" : "MiB", rotation->store->folder,
+        (unsigned long long)(facts.free_bytes / unit), small ? "kB" : "MiB");
     cb_error_meaning(error, "nothing was changed");
     return status;
 }
@@ -204,6 +208,20 @@ static int look_around(void *context)
         wanted->progress(wanted->context, facts.size, rotation->size);
     }
     return wanted->is_stopped != NULL && wanted->is_stopped(wanted->context);
+}
+
+/* Up to (b) nothing has been changed. */
+static cb_status heed(const struct rotation *rotation, cb_error *error)
+{
+    const cb_rotation *wanted = rotation->wanted;
+    if (wanted->is_stopped == NULL || !wanted->is_stopped(wanted->context)) {
+        return CB_OK;
+    }
+    cb_status status = cb_error_set(error, CB_INTERRUPTED,
+                                    "writing the store anew was interrupted");
+    cb_error_meaning(error, "nothing was changed");
+    cb_error_next(error, "run it again when there is time for it");
+    return status;
 }
 
 /* The cipher stays what it is: it may have been chosen for another machine. */
@@ -360,11 +378,17 @@ cb_status cb_store_rotate(cb_store *store, const cb_store_options *options,
         status = check_room(&rotation, reterr_error);
     }
     if (status == CB_OK) {
+        status = heed(&rotation, reterr_error);
+    }
+    if (status == CB_OK) {
         status = copy(&rotation, fresh, reterr_error);
     }
     if (status == CB_OK) {
-        status = hold(store->environment, rotation.next_path, fresh,
-                      &rotation.next, reterr_error);
+        status = heed(&rotation, reterr_error);
+        if (status == CB_OK) {
+            status = hold(store->environment, rotation.next_path, fresh,
+                          &rotation.next, reterr_error);
+        }
         if (status != CB_OK) {
             remove_database(store->environment, rotation.next_path);
         }

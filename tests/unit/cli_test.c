@@ -229,10 +229,12 @@ Test(cli, opens_what_the_mode_asks_for_and_closes_it)
     cr_expect(is_closed);
     free(got.out);
     free(got.err);
-    expect_run(plain_world(), "-C absent read", 10, "",
-               "casebound: no store in 'absent'\n"
-               "    nothing was read or changed\n"
-               "    next: casebound init\n");
+    expect_run(
+        plain_world(), "-C absent read", 10, "",
+        "casebound: no store in 'absent'\n"
+        "    nothing was read or changed\n"
+        "    next: name its folder with -C, or make one: casebound init; of a "
+        "backup: casebound restore FILE\n");
     cr_expect(!is_closed);
     /* Help and mistakes need no store. */
     cr_expect(run_in(plain_world(), "read --help", &got) == 0);
@@ -270,12 +272,12 @@ Test(cli, tells_an_error_in_three_clean_lines)
                "casebound: warning: first\n"
                "casebound: cannot open 'a b<U+001B>[31m\xEF\xBF\xBD'\n"
                "    nothing was changed\n"
-               "    next: try again; nothing was changed\n");
+               "    next: try again\n");
     expect_run(plain_world(), "fail --json", 13, "",
                "{\"schema\": \"casebound.error.v1\", \"status\": "
                "\"wrong_key\", \"exit\": 13, \"what\": \"cannot open 'a "
                "b<U+001B>[31m\\uFFFD'\", \"meaning\": \"nothing was "
-               "changed\", \"next\": [\"try again; nothing was changed\"], "
+               "changed\", \"next\": [\"try again\"], "
                "\"warnings\": [\"first\"]}\n");
 }
 
