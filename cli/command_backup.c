@@ -60,16 +60,23 @@ static cb_status refuse_own_folder(cb_cli_session *session, const char *path)
     return status;
 }
 
+static bool is_stopped(void *context)
+{
+    const cb_cli_session *session = context;
+    return session->world->is_interrupted();
+}
+
 static cb_status run_backup(cb_cli_session *session)
 {
     const char *path = session->arguments.operands[0];
     cb_backup_facts facts;
+    const cb_backup_watch watch = { is_stopped, session };
     cb_status status = refuse_own_folder(session, path);
     if (status == CB_OK) {
         status =
             cb_backup_write(cb_cli_store(session), path,
                             cb_cli_option_given(&session->arguments, "replace"),
-                            &facts, &session->error);
+                            &watch, &facts, &session->error);
     }
     if (status != CB_OK) {
         return status;

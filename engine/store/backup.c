@@ -19,14 +19,17 @@
 
 #define COPY_NAME   "backup.db"
 #define PART_SUFFIX ".part"
+/* Of SQLite's virtual machine, between two looks at the person. */
+#define STEPS       20000
 
 struct work {
     cb_store *store;
     const char *path;
-    char *part;      /* the target until it is whole */
-    char *copy;      /* the database */
-    char *unlock;    /* the path of unlock.json */
-    cb_buffer slots; /* what stands in it */
+    const cb_backup_watch *watch; /* or NULL */
+    char *part;                   /* the target until it is whole */
+    char *copy;                   /* the database */
+    char *unlock;                 /* the path of unlock.json */
+    cb_buffer slots;              /* what stands in it */
     cb_backup_head head;
     cb_secret *copy_key;
     cb_secret *hash_key;
@@ -204,15 +207,45 @@ static cb_status count_damage(const struct work *work, cb_database *copy,
     return status;
 }
 
+static bool is_stopped(const struct work *work)
+{
+    return work->watch != NULL && work->watch->is_stopped(work->watch->context);
+}
+
+/* Called by SQLite while it copies; anything but 0 stops it. */
+static int look_around(void *context)
+{
+    return is_stopped(context);
+}
+
+static cb_status heed(const struct work *work, cb_error *error)
+{
+    if (!is_stopped(work)) {
+        return CB_OK;
+    }
+    cb_status status =
+        cb_error_set(error, CB_INTERRUPTED, "the backup was interrupted");
+    cb_error_next(error, "run it again when there is time for it");
+    return status;
+}
+
+static cb_status copy_database(struct work *work, cb_error *error)
+{
+    cb_database *database = work->store->database;
+    sqlite3_progress_handler(database->connection, STEPS, look_around, work);
+    cb_status status = cb_database_copy(database, work->copy, work->copy_key,
+                                        CB_VFS_XCHACHA20_POLY1305, error);
+    sqlite3_progress_handler(database->connection, 0, NULL, NULL);
+    return status == CB_OK ? heed(work, error) : status;
+}
+
 static cb_status make_copy(struct work *work, cb_error *error)
 {
     cb_database *copy = NULL;
     cb_store *store = work->store;
     /* What a backup that was cut off has left; nobody has its key. */
     cb_backup_remove_database(store->environment, work->copy);
-    cb_status status =
-        cb_database_copy(store->database, work->copy, work->copy_key,
-                         CB_VFS_XCHACHA20_POLY1305, error);
+    cb_status status = copy_database(work, error);
     if (status == CB_OK) {
         status = cb_database_open(store->environment, work->copy,
                                   work->copy_key, false, &copy, error);
@@ -245,7 +278,7 @@ static cb_status put(cb_backup_file *target, crypto_generichash_state *state,
     return cb_backup_file_write(target, bytes, size, error);
 }
 
-static cb_status put_database(cb_backup_file *target,
+static cb_status put_database(const struct work *work, cb_backup_file *target,
                               crypto_generichash_state *state,
                               cb_backup_file *source, cb_error *error)
 {
@@ -258,7 +291,10 @@ static cb_status put_database(cb_backup_file *target,
         uint64_t left = source->size - source->offset;
         size_t part =
             left < CB_BACKUP_CHUNK_BYTES ? (size_t)left : CB_BACKUP_CHUNK_BYTES;
-        status = cb_backup_file_read(source, chunk, part, error);
+        status = heed(work, error);
+        if (status == CB_OK) {
+            status = cb_backup_file_read(source, chunk, part, error);
+        }
         if (status == CB_OK) {
             status = put(target, state, chunk, part, error);
         }
@@ -283,7 +319,7 @@ static cb_status put_all(struct work *work, cb_backup_file *target,
             put(target, &state, work->slots.bytes, work->slots.size, error);
     }
     if (status == CB_OK) {
-        status = put_database(target, &state, source, error);
+        status = put_database(work, target, &state, source, error);
     }
     (void)crypto_generichash_final(&state, hash, sizeof hash);
     sodium_memzero(&state, sizeof state);
@@ -386,9 +422,10 @@ static cb_status verify(struct work *work, cb_error *error)
 }
 
 cb_status cb_backup_write(cb_store *store, const char *path, bool replace,
+                          const cb_backup_watch *watch,
                           cb_backup_facts *ret_facts, cb_error *reterr_error)
 {
-    struct work work = { .store = store, .path = path };
+    struct work work = { .store = store, .path = path, .watch = watch };
     const cb_environment *environment = store->environment;
     bool part = false;
     cb_status status = refuse_existing(&work, replace, reterr_error);

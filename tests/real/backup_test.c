@@ -12,7 +12,7 @@ static void back_up(cb_store *store)
     char path[STORE_KIT_PATH_BYTES];
     cb_backup_facts facts;
     expect_ok(cb_backup_write(store, store_kit_path(&kit.stores, "kept", path),
-                              true, &facts, test_error()));
+                              true, NULL, &facts, test_error()));
 }
 
 static cb_store *restore(const char *name)

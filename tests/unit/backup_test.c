@@ -25,8 +25,8 @@ static const char *backup_file(void)
 static cb_backup_facts write_backup(cb_store *store)
 {
     cb_backup_facts facts = { 0 };
-    expect_ok(
-        cb_backup_write(store, backup_file(), true, &facts, test_error()));
+    expect_ok(cb_backup_write(store, backup_file(), true, NULL, &facts,
+                              test_error()));
     return facts;
 }
 
@@ -140,8 +140,8 @@ Test(backup, is_replaced_only_where_that_was_asked_for)
     cb_backup_facts facts = { 0 };
     write_backup(anna);
     run("cp monday.backup kept");
-    expect_status(CB_EXISTS, cb_backup_write(anna, backup_file(), false, &facts,
-                                             test_error()));
+    expect_status(CB_EXISTS, cb_backup_write(anna, backup_file(), false, NULL,
+                                             &facts, test_error()));
     expect_contains(test_error()->next, "--replace");
     run("cmp monday.backup kept");
     busy_day();
@@ -149,11 +149,11 @@ Test(backup, is_replaced_only_where_that_was_asked_for)
     run("! cmp -s monday.backup kept");
     expect_ok(check());
     run("rm monday.backup && mkdir monday.backup");
-    expect_status(CB_EXISTS, cb_backup_write(anna, backup_file(), true, &facts,
-                                             test_error()));
+    expect_status(CB_EXISTS, cb_backup_write(anna, backup_file(), true, NULL,
+                                             &facts, test_error()));
     run("rmdir monday.backup");
     expect_status(CB_NOT_FOUND, cb_backup_write(anna, "/nowhere/at/all", false,
-                                                &facts, test_error()));
+                                                NULL, &facts, test_error()));
     expect_contains(test_error()->meaning, "no backup was made");
 }
 
@@ -190,7 +190,7 @@ Test(backup, replaces_nothing_but_a_backup)
         char command[STORE_KIT_PATH_BYTES];
         expect_status(CB_EXISTS, cb_backup_write(
                                      anna, store_kit_path(&kit, names[i], path),
-                                     true, &facts, test_error()));
+                                     true, NULL, &facts, test_error()));
         expect_contains(test_error()->what, "not a backup");
         snprintf(command, sizeof command, "cmp %s kept/%s", names[i], names[i]);
         run(command);
@@ -210,12 +210,12 @@ Test(backup, is_not_made_where_nobody_could_open_it)
     run("cp Anna/unlock.json sound && "
         "sed -i 's/\"sealed\":\"../\"sealed\":\"zz/;y/z/0/' "
         "Anna/unlock.json && ! cmp -s sound Anna/unlock.json");
-    expect_status(CB_DAMAGED, cb_backup_write(anna, backup_file(), false,
+    expect_status(CB_DAMAGED, cb_backup_write(anna, backup_file(), false, NULL,
                                               &facts, test_error()));
     expect_contains(test_error()->what, "unlock.json");
     expect_contains(test_error()->next, "casebound passphrase");
     run("cp Bert/unlock.json Anna/unlock.json");
-    expect_status(CB_DAMAGED, cb_backup_write(anna, backup_file(), false,
+    expect_status(CB_DAMAGED, cb_backup_write(anna, backup_file(), false, NULL,
                                               &facts, test_error()));
     cr_expect(!exists("monday.backup") && !exists("Anna/backup.db"));
     run("cp sound Anna/unlock.json");
@@ -532,11 +532,35 @@ Test(backup, takes_away_what_it_could_not_finish)
         kit.environment.replace_file = stop_replacing;
         changes_left = n;
         expect_status(CB_NO_SPACE, cb_backup_write(anna, backup_file(), false,
-                                                   &facts, test_error()));
+                                                   NULL, &facts, test_error()));
         cr_expect(!exists("monday.backup") && !exists("monday.backup.part") &&
                   !exists("Anna/backup.db"));
     }
     kit.environment.replace_file = cb_environment_system()->replace_file;
     write_backup(anna);
     store_kit_case(anna);
+}
+
+static bool stop_at(void *context)
+{
+    int *looks = context;
+    return --*looks < 0;
+}
+
+Test(backup, can_be_interrupted_and_leaves_nothing_behind)
+{
+    char part[STORE_KIT_PATH_BYTES + 8];
+    cb_backup_facts facts = { 0 };
+    snprintf(part, sizeof part, "%s.part", backup_file());
+    for (int at = 0; at < 2; at++) {
+        int looks = at;
+        const cb_backup_watch watch = { stop_at, &looks };
+        cb_error_clear(test_error());
+        expect_status(CB_INTERRUPTED,
+                      cb_backup_write(anna, backup_file(), false, &watch,
+                                      &facts, test_error()));
+        cr_expect(access(backup_file(), F_OK) != 0 && access(part, F_OK) != 0);
+    }
+    cb_error_clear(test_error());
+    (void)write_backup(anna);
 }

@@ -40,6 +40,12 @@ typedef struct cb_backup_facts {
     bool hub;
 } cb_backup_facts;
 
+/* Whether to stop; asked now and then until the backup is whole. */
+typedef struct cb_backup_watch {
+    bool (*is_stopped)(void *context);
+    void *context;
+} cb_backup_watch;
+
 /*
  * Writes a backup beside `path`, flushes it, gives it its name, reads it again
  * from there and verifies all of it; only then it returns CB_OK.  What is there
@@ -47,10 +53,12 @@ typedef struct cb_backup_facts {
  * not before the new one is whole.  The store is not changed; a copy is made in
  * its folder meanwhile. CB_EXISTS, CB_NO_SPACE, CB_PERMISSION, CB_NOT_FOUND (no
  * such folder), CB_DAMAGED (the store, unlock.json is not as it was written, or
- * the disk gave back something else), CB_IO.
+ * the disk gave back something else), CB_INTERRUPTED (`watch`, which may be
+ * NULL; nothing is left then), CB_IO.
  */
 CB_NODISCARD CB_PUBLIC cb_status cb_backup_write(cb_store *store,
                                                  const char *path, bool replace,
+                                                 const cb_backup_watch *watch,
                                                  cb_backup_facts *ret_facts,
                                                  cb_error *reterr_error);
 
