@@ -6,7 +6,7 @@ set -u
 
 name=$(basename "$1" .test)
 # shellcheck disable=SC2154 # exported by run.sh
-work=$folder/work/$name
+work=$folder/at/$name
 mkdir -p "$work" && cd "$work" || exit 1
 [ -z "$as_nobody" ] || chown 65534:65534 "$work"
 # shellcheck disable=SC2154,SC2086 # exported by run.sh; several words

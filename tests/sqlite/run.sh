@@ -146,8 +146,8 @@ fi
 
 run_all()
 {
-    rm -rf "$folder/log/$1" "$folder/work"
-    mkdir -p "$folder/log/$1" "$folder/work"
+    rm -rf "$folder/log/$1" "$folder/at"
+    mkdir -p "$folder/log/$1" "$folder/at"
     CASEBOUND_TEST_CIPHER=$1
     export CASEBOUND_TEST_CIPHER folder program here source permutation
     export as_nobody
