@@ -154,29 +154,6 @@ static cb_status copy(struct work *work, cb_error *error)
 /* ----------------------------------------------------------------- the store
  */
 
-/* As when a store is made: no witness speaks of it before it is one. */
-static cb_status begin_anew(cb_store *store, cb_error *error)
-{
-    cb_status status = cb_database_begin(store->database, error);
-    if (status == CB_OK) {
-        status = cb_meta_put(store, "store.id", store->store_id,
-                             sizeof store->store_id, error);
-    }
-    if (status == CB_OK) {
-        status = cb_identity_resume(store, error);
-    }
-    if (status == CB_OK) {
-        status = cb_store_check_memory(store, error);
-    }
-    if (status == CB_OK) {
-        status = cb_database_commit(store->database, error);
-    }
-    if (status != CB_OK) {
-        cb_database_abort(store->database);
-    }
-    return status;
-}
-
 static cb_status make_store(struct work *work, const cb_secret *passphrase,
                             cb_store **ret_store, cb_error *error)
 {
@@ -185,7 +162,7 @@ static cb_status make_store(struct work *work, const cb_secret *passphrase,
                                        work->master_key, &store, error);
     if (status == CB_OK) {
         work->master_key = NULL;
-        status = begin_anew(store, error);
+        status = cb_store_found(store, cb_identity_resume, error);
     }
     if (status == CB_OK) {
         status = cb_keys_begin(store, work->options, work->unlock, passphrase,

@@ -131,7 +131,10 @@ static cb_status make_folder(const cb_environment *environment,
     return status;
 }
 
-static cb_status fill_new(cb_store *store, cb_error *error)
+/* Not counted as other transactions are: no witness speaks of a store before it
+ * is one. */
+cb_status cb_store_found(cb_store *store, cb_store_founder found,
+                         cb_error *error)
 {
     cb_status status = cb_database_begin(store->database, error);
     if (status == CB_OK) {
@@ -139,7 +142,7 @@ static cb_status fill_new(cb_store *store, cb_error *error)
                              sizeof store->store_id, error);
     }
     if (status == CB_OK) {
-        status = cb_identity_make(store, error);
+        status = found(store, error);
     }
     if (status == CB_OK) {
         status = cb_store_check_memory(store, error);
@@ -149,9 +152,8 @@ static cb_status fill_new(cb_store *store, cb_error *error)
     }
     if (status != CB_OK) {
         cb_database_abort(store->database);
-        return status;
     }
-    return cb_identity_load(store, error);
+    return status;
 }
 
 static cb_status fill_folder(const cb_store_options *options,
@@ -171,7 +173,10 @@ static cb_status fill_folder(const cb_store_options *options,
         status = cb_witness_open(store, options->witness_folder, error);
     }
     if (status == CB_OK) {
-        status = fill_new(store, error);
+        status = cb_store_found(store, cb_identity_make, error);
+    }
+    if (status == CB_OK) {
+        status = cb_identity_load(store, error);
     }
     if (status == CB_OK) {
         status = cb_keys_begin(store, options, begun_path, passphrase, error);

@@ -384,6 +384,13 @@ cb_status cb_rotation_settle(cb_store *store, bool *ret_again, cb_error *error);
 /* Under the database's lock: removes what one that came to nothing has left. */
 void cb_rotation_discard(const cb_store *store);
 
+/* ---- create.c */
+/* Makes the identity of a store that is new, or new again after a restore. */
+typedef cb_status (*cb_store_founder)(cb_store *store, cb_error *error);
+/* Its first transaction: the store's id and who it is. */
+cb_status cb_store_found(cb_store *store, cb_store_founder found,
+                         cb_error *error);
+
 /* ---- store.c */
 const cb_environment *cb_store_environment_of(const cb_store_options *options);
 /* A handle with everything but what the folder holds. */
